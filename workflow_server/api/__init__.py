@@ -1,0 +1,1 @@
+"""The API as values: requests become commands, outcomes become responses, one table of routes."""

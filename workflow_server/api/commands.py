@@ -1,0 +1,139 @@
+"""What a client can ask for, once HTTP is taken away. The manager executes these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+
+class Missing:
+    """The type of `MISSING`."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing()
+"""Stands for a key that the client did not send (which differs from `null`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckHealth:
+    """Is the service up?"""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReadiness:
+    """Should it be given work?"""
+
+
+@dataclass(frozen=True, slots=True)
+class ListWorkflows:
+    """Names of the served workflows."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    """Start a run, or continue a finished handler with a new run."""
+
+    workflow: str
+    start_event: Any = MISSING
+    """JSON value as sent: an object, or a string holding JSON; `MISSING` for none."""
+    handler_id: str | None = None
+    context: dict[str, Any] = field(default_factory=dict[str, Any])
+    wait: bool = False
+    """Answer when the run is over instead of when it is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeSchema:
+    """JSON schemas of a workflow's start and stop events."""
+
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeEvents:
+    """JSON schemas of all events of a workflow."""
+
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeGraph:
+    """A workflow drawn as nodes and edges."""
+
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListHandlers:
+    """Handlers in the order of starting. `None` = no filter, an empty tuple = nothing matches."""
+
+    status: tuple[str, ...] | None = None
+    workflow_name: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetHandler:
+    """A handler with the outcome of its current run."""
+
+    handler_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetResult:
+    """As `GetHandler`, with the result flattened (legacy)."""
+
+    handler_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvents:
+    """Read the events of a handler's run."""
+
+    handler_id: str
+    after: int | Literal["now"] = "now"
+    """The sequence after which to read; -1 for all."""
+    sse: bool = True
+    include_internal: bool = False
+    include_qualified_name: bool = True
+    run_id: str | None = None
+    """An earlier run of the handler; `None` for its current one."""
+    head_only: bool = False
+    """The method was HEAD: tell whether there is something, open nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendEvent:
+    """Give a running handler an event from outside."""
+
+    handler_id: str
+    event: Any = MISSING
+    """JSON value as sent: an envelope object, or a string holding one."""
+    step: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelHandler:
+    """Stop a handler's run; with `purge`, remove the handler and all that hangs on it."""
+
+    handler_id: str
+    purge: bool = False
+
+
+Command = (
+    CheckHealth
+    | CheckReadiness
+    | ListWorkflows
+    | StartRun
+    | DescribeSchema
+    | DescribeEvents
+    | DescribeGraph
+    | ListHandlers
+    | GetHandler
+    | GetResult
+    | StreamEvents
+    | SendEvent
+    | CancelHandler
+)

@@ -1,0 +1,162 @@
+"""What came of a command. `render` turns each into a response; the manager never sees HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from workflow_server.http.messages import Source
+from workflow_server.wire.records import HandlerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    healthy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    ready: bool
+    reasons: tuple[str, ...] = ()
+    """Why not, a sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowNames:
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunAccepted:
+    """The start is committed; the run goes on."""
+
+    handler: HandlerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The run that the client waited for is over; the handler says how."""
+
+    handler: HandlerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Schemas:
+    start: dict[str, Any]
+    stop: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventSchemas:
+    events: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    graph: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerFound:
+    handler: HandlerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFound:
+    handler: HandlerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class HandlersListed:
+    """All matching handlers; `source` yields pages of `HandlerRecord`."""
+
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class EventsOpened:
+    """A stream of events; `source` yields pages of `EventRecord`."""
+
+    source: Source
+    sse: bool
+    include_internal: bool
+    include_qualified_name: bool
+    heartbeat: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventsExist:
+    """There is something to stream (answer to HEAD)."""
+
+    sse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NothingLeft:
+    """The run is over and the cursor is at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventAccepted:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The run has stopped, or (`unstopped` not empty) these steps could not be stopped in time."""
+
+    unstopped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    unstopped: tuple[str, ...] = ()
+
+
+class Refusal(Enum):
+    """Why a command is refused; the value is the HTTP status."""
+
+    INVALID = 400
+    FORBIDDEN = 403
+    NOT_FOUND = 404
+    METHOD_NOT_ALLOWED = 405
+    CONFLICT = 409
+    UNREADABLE = 422
+    INTERNAL = 500
+    UNAVAILABLE = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The command can't be done; `detail` says what and where, for the client's eyes."""
+
+    why: Refusal
+    detail: str
+    allow: tuple[str, ...] = ()
+    """With METHOD_NOT_ALLOWED: the methods that the path knows."""
+    retry_after: int | None = None
+    """Seconds, for UNAVAILABLE."""
+
+
+Outcome = (
+    Health
+    | Readiness
+    | WorkflowNames
+    | RunAccepted
+    | RunFinished
+    | Schemas
+    | EventSchemas
+    | Graph
+    | HandlerFound
+    | ResultFound
+    | HandlersListed
+    | EventsOpened
+    | EventsExist
+    | NothingLeft
+    | EventAccepted
+    | Cancelled
+    | Deleted
+    | Refused
+)
+

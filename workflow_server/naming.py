@@ -1,0 +1,108 @@
+"""How classes are called outside the process, and how such names find their class again.
+
+Two names exist. The *qualified name*, `module.Class`, travels in envelopes and stored values;
+built-in classes keep the name of their public module (`workflows.events.StopEvent`) whatever
+file they live in. The *routing name*, `module.Outer.Class`, tells classes of one workflow apart.
+
+A name is resolved among the classes a caller declared first, so that `__main__.X` and
+`my_server.X` are one class, and imported only where the caller has no list of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+
+PUBLIC_MODULES = {
+    "workflow_server.events": "workflows.events",
+    "workflow_server.errors": "workflows.errors",
+    "workflow_server.runtime.state_store": "workflows.context.state_store",
+}
+"""Modules of ours whose classes carry the name of the documented module on the wire."""
+
+_PRIVATE_MODULES = {public: real for real, public in PUBLIC_MODULES.items()}
+
+
+def _public_module(cls: type) -> str:
+    return PUBLIC_MODULES.get(cls.__module__, cls.__module__)
+
+
+@lru_cache(maxsize=4096)
+def qualified_name(cls: type) -> str:
+    """Return `module.Class`, the name that envelopes and stored values carry."""
+    return f"{_public_module(cls)}.{cls.__name__}"
+
+
+@lru_cache(maxsize=4096)
+def routing_name(cls: type) -> str:
+    """Return `module.Outer.Class`, which tells classes of the same short name apart."""
+    return f"{_public_module(cls)}.{cls.__qualname__}"
+
+
+class TypeTable:
+    """The classes a caller has declared, found by any of their names.
+
+    Args:
+        types: The declared classes.
+
+    A short name (`Class`) or one whose module differs (`__main__.Class` for `my_server.Class`)
+    finds a class only if exactly one declared class bears it.
+    """
+
+    def __init__(self, types: Iterable[type]) -> None:
+        self._exact: dict[str, type] = {}
+        self._short: dict[str, type | None] = {}
+        for cls in types:
+            self._exact.setdefault(routing_name(cls), cls)
+            self._exact.setdefault(qualified_name(cls), cls)
+            known = self._short.setdefault(cls.__name__, cls)
+            if known is not cls:
+                self._short[cls.__name__] = None
+
+    def __iter__(self) -> Iterator[type]:
+        return iter(dict.fromkeys(self._exact.values()))
+
+    def find(self, name: str) -> type | None:
+        """Return the declared class called `name`, or `None`."""
+        return self._exact.get(name) or self._short.get(name.rpartition(".")[2])
+
+    def find_short(self, name: str) -> type | None:
+        """Return the one declared class whose own name is `name`, or `None`."""
+        return self._short.get(name)
+
+
+_allowed: ContextVar[TypeTable | None] = ContextVar("workflow_server_allowed_types", default=None)
+
+
+@contextmanager
+def only_these(types: TypeTable | None) -> Iterator[None]:
+    """Let `resolve` find only `types` and the built-in classes while the block runs; `None` for no limit."""
+    token = _allowed.set(types)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
+def resolve(name: str) -> type:
+    """Return the class called `name`: declared ones first, then by import if nothing limits it.
+
+    Raises:
+        LookupError: No such class can be imported, or the active list does not hold it.
+    """
+    allowed = _allowed.get()
+    if allowed is not None and (declared := allowed.find(name)) is not None:
+        return declared
+    module_name, _, short = name.rpartition(".")
+    if allowed is not None and module_name != "builtins" and module_name not in _PRIVATE_MODULES:
+        raise LookupError(f"{name} is not among the declared types")
+    try:
+        found = getattr(importlib.import_module(_PRIVATE_MODULES.get(module_name, module_name)), short)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise LookupError(f"{name} can't be imported: {error}") from error
+    if not isinstance(found, type):
+        raise LookupError(f"{name} is not a class")
+    return found

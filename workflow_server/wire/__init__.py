@@ -1,0 +1,1 @@
+"""What travels: the records and pydantic shapes that clients and stores see."""

@@ -1,0 +1,61 @@
+"""The two records that every part of the server hands on: an event as published, a handler as listed.
+
+Both hold their JSON ready-made where it can be large (`value`), so that an event is
+encoded once, when it enters the run, and only joined to its envelope afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["running", "completed", "failed", "cancelled"]
+"""What old clients know of a run: alive, or one of three ends."""
+
+Phase = Literal["queued", "running", "waiting", "idle", "blocked", "done"]
+"""A finer word beside `Status`; see the specification of handlers."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One published event of a run, encoded."""
+
+    sequence: int
+    """Counted from 0 in the run over all events, internal ones included."""
+    timestamp: float
+    """Seconds since the epoch, from the server's clock."""
+    type: str
+    """The class name, `ProgressEvent`."""
+    qualified_name: str
+    """`module.Class`; built-in events are `workflows.events.X`."""
+    types: tuple[str, ...]
+    """Class names of the ancestors below `Event`, nearest first, the class itself left out."""
+    value: str
+    """The event's dump as JSON text."""
+
+    @property
+    def internal(self) -> bool:
+        """Whether only readers that ask for internal events see it."""
+        return self.type == "InternalDispatchEvent" or "InternalDispatchEvent" in self.types
+
+    @property
+    def stops(self) -> bool:
+        """Whether it ends the stream: a stop event or a subclass of one."""
+        return self.type == "StopEvent" or "StopEvent" in self.types
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerRecord:
+    """A handler with its current run, as clients see it. Times are seconds since the epoch."""
+
+    handler_id: str
+    workflow_name: str
+    run_id: str
+    status: Status
+    phase: Phase
+    started_at: float
+    updated_at: float
+    completed_at: float | None = None
+    error: str | None = None
+    result: EventRecord | None = None
+    result_unreadable: bool = False
