@@ -1,0 +1,15 @@
+"""What `workflows.server` and `llama_agents.server` offer; one list, because either may be there without the other."""
+
+from __future__ import annotations
+
+from workflow_server.server import WorkflowServer
+from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery, PersistentHandler
+from workflow_server.stores.memory import MemoryWorkflowStore
+
+__all__ = [
+    "AbstractWorkflowStore",
+    "HandlerQuery",
+    "MemoryWorkflowStore",
+    "PersistentHandler",
+    "WorkflowServer",
+]

@@ -1,0 +1,5 @@
+"""The import name `llama_agents`, shared with the distributions that have folders of it: see `workflow_server.aliases`."""
+
+from workflow_server.aliases import become_package, folders_on_path
+
+become_package(__name__, before=folders_on_path(__name__))

@@ -1,0 +1,1 @@
+from workflow_server.aliases.server_names import *

@@ -1,0 +1,6 @@
+"""`workflows.handler` is `workflow_server.runtime.handler`."""
+
+import sys
+from importlib import import_module
+
+sys.modules[__name__] = import_module("workflow_server.runtime.handler")

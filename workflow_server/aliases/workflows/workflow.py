@@ -1,0 +1,6 @@
+"""`workflows.workflow` is `workflow_server.runtime.workflow`."""
+
+import sys
+from importlib import import_module
+
+sys.modules[__name__] = import_module("workflow_server.runtime.workflow")
