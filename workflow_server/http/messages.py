@@ -76,11 +76,21 @@ class Response:
     body: bytes | Stream = field(default=b"")
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What arrived can't be a request of this server; answering it ends the connection."""
+
+    status: int
+    detail: str
+    """A sentence that says what is wrong and where."""
+    headers: Headers = ()
+
+
 class Application(Protocol):
     """What a transport serves."""
 
     def may_wait(self, request: Request) -> bool:
-        """Tell whether the answer may take long (a wait or a stream), so that the transport watches the client meanwhile."""
+        """Tell whether the answer may take long (a wait or a stream); the transport then watches the client."""
         ...
 
     async def respond(self, request: Request) -> Response:

@@ -1,0 +1,72 @@
+"""What a request's head must fulfil beyond h11's grammar, and how its target is read.
+
+h11 accepts more than a server should act on (found by trying): Content-Length beside
+Transfer-Encoding, which request smuggling lives on; `PRI * HTTP/2.0`, the preface of a client that
+speaks HTTP/2; targets in absolute form, which RFC 9112, 3.2.2 tells a server to accept. An upgrade
+that is offered (`Upgrade: h2c`) needs nothing: answering normally declines it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import h11
+
+from workflow_server.http.messages import Headers, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request without its body."""
+
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    length: int | None
+    """Announced size of the body in bytes; `None` if it is sent in chunks."""
+
+
+def read_head(request: h11.Request) -> Head | Refused:
+    """Check the head that h11 has parsed and take its target apart."""
+    version = request.http_version
+    if version != b"1.1" and not version.startswith(b"1."):
+        return Refused(505, f"HTTP/{version.decode()} is not spoken here; use HTTP/1.1.")
+    length: int | None = 0
+    announced = chunked = False
+    headers: list[tuple[str, str]] = []
+    for name, value in request.headers:
+        if name == b"content-length":
+            announced, length = True, int(value)
+        elif name == b"transfer-encoding":
+            chunked = True
+        headers.append((name.decode("latin-1"), value.decode("latin-1")))
+    if chunked:
+        if announced:
+            return Refused(400, "The head has both Content-Length and Transfer-Encoding; send one of them.")
+        if version == b"1.0":
+            return Refused(400, "The head has Transfer-Encoding, which HTTP/1.0 does not know.")
+        length = None
+    method = request.method.decode("latin-1")
+    target = request.target.decode("latin-1")
+    if target[0] != "/" or method == "CONNECT":
+        origin = None if method == "CONNECT" else _origin_form(method, target)
+        if origin is None:
+            return Refused(400, "The request line's target must be a path that begins with '/', or an http URL.")
+        target = origin
+    path, _, query = target.partition("?")
+    return Head(method, path, query, tuple(headers), length)
+
+
+def _origin_form(method: str, target: str) -> str | None:
+    """Return `target` without scheme and authority; `None` if it is neither an http URL nor `*`."""
+    if target == "*":
+        return target if method == "OPTIONS" else None
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        return None
+    ends = [at for at in (rest.find("/"), rest.find("?")) if at >= 0]
+    if not ends:
+        return "*" if method == "OPTIONS" else "/"
+    origin = rest[min(ends) :]
+    return origin if origin[0] == "/" else "/" + origin
