@@ -159,4 +159,3 @@ Outcome = (
     | Deleted
     | Refused
 )
-

@@ -1,0 +1,290 @@
+"""From a request to a command: everything a client can get wrong short of asking for what isn't there.
+
+Each parser takes the request and the name in its path (decoded by `path_name`, empty where the path has none)
+and returns a command. What is wrong with the request leaves as `Invalid`, which `routes` turns
+into a refusal: the text says what and where. JSON values of events are handed on as they are;
+only the manager knows their classes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+from urllib.parse import unquote_to_bytes
+
+from workflow_server.api.commands import (
+    MISSING,
+    CancelHandler,
+    CheckHealth,
+    CheckReadiness,
+    DescribeEvents,
+    DescribeGraph,
+    DescribeSchema,
+    GetHandler,
+    GetResult,
+    ListHandlers,
+    ListWorkflows,
+    SendEvent,
+    StartRun,
+    StreamEvents,
+)
+from workflow_server.api.names import objection_to
+from workflow_server.http.messages import Request
+from workflow_server.wire.strict_json import read_json
+
+STATUSES = ("running", "completed", "failed", "cancelled")
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+"""Fits a 64-bit column with a digit to spare."""
+
+
+class Invalid(Exception):  # no failure of ours: it carries a refusal out of a parser
+    """The request can't be understood; the text is the client's."""
+
+
+# ------------------------------------------------------------------------------------------------- paths and queries
+
+
+def path_name(segment: str, what: str) -> str:
+    """Return the name that a path segment stands for, percent-decoded once.
+
+    Args:
+        segment: As on the wire.
+        what: What it names ("workflow name"), for the refusal.
+
+    Raises:
+        Invalid: It is badly encoded, or can't be a name.
+    """
+    try:
+        name = _unquote(segment)
+    except ValueError:
+        raise Invalid(f"Invalid {what} in the path: it must be percent-encoded UTF-8") from None
+    if (objection := objection_to(name)) is not None:
+        raise Invalid(f"Invalid {what} in the path: it {objection}")
+    return name
+
+
+def _unquote(text: str) -> str:
+    if "%" not in text and text.isascii():
+        return text
+    if _BAD_ESCAPE.search(text):
+        raise ValueError("an incomplete escape")
+    return unquote_to_bytes(text.encode("latin-1")).decode()
+
+
+class _Query:
+    """The query's parameters; those nobody asks for are ignored."""
+
+    def __init__(self, query: str) -> None:
+        self._values: dict[str, list[str]] = {}
+        for pair in filter(None, query.split("&")):
+            name, _, value = pair.replace("+", " ").partition("=")
+            try:
+                self._values.setdefault(_unquote(name), []).append(_unquote(value))
+            except ValueError:
+                raise Invalid(f"Invalid query parameter: {pair!r} must be percent-encoded UTF-8") from None
+
+    def one(self, name: str) -> str | None:
+        values = self._values.get(name, [])
+        if len(values) > 1:
+            raise Invalid(f"Invalid query: {name} is given {len(values)} times")
+        return values[0] if values else None
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.one(name)
+        return default if value is None else value.lower() == "true"
+
+    def several(self, name: str) -> tuple[str, ...] | None:
+        """Return the values that are not blank, `None` if there are none."""
+        return tuple(value for value in self._values.get(name, []) if value.strip()) or None
+
+
+# ------------------------------------------------------------------------------------------------------------ bodies
+
+
+def _kind(value: Any) -> str:
+    """Name the JSON type of `value`."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            return "a number"
+
+
+def _need_object(value: Any, name: str, context: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Invalid(f"{context}: {name} must be an object, not {_kind(value)}")
+    return cast("dict[str, Any]", value)
+
+
+def _need_event(value: Any, context: str) -> Any:
+    """Refuse what can hold no event: all but an object or a string."""
+    if (kind := _kind(value)) not in ("an object", "a string"):
+        wrong = f"it must be a JSON object, or the JSON text of one, not {kind}"
+        raise Invalid(f"{context}Failed to deserialize event: {wrong}")
+    return value
+
+
+def _read_run_body(body: bytes) -> dict[str, Any]:
+    if not body.strip():
+        return {}
+    try:
+        value = read_json(body)
+    except ValueError as error:
+        raise Invalid(f"Invalid JSON body: {error}") from None
+    return _need_object(value, "the body", "Error processing request body")
+
+
+def _handler_id(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Invalid(f"Error processing request body: 'handler_id' must be a string, not {_kind(value)}")
+    if (objection := objection_to(value)) is not None:
+        raise Invalid(f"Error processing request body: 'handler_id' {objection}")
+    return value
+
+
+# ---------------------------------------------------------------------------------------------------------- commands
+
+
+def check_health(request: Request, name: str) -> CheckHealth:  # noqa: ARG001
+    """Parse `GET /health`."""
+    return CheckHealth()
+
+
+def check_readiness(request: Request, name: str) -> CheckReadiness:  # noqa: ARG001
+    """Parse `GET /ready`."""
+    return CheckReadiness()
+
+
+def list_workflows(request: Request, name: str) -> ListWorkflows:  # noqa: ARG001
+    """Parse `GET /workflows`."""
+    return ListWorkflows()
+
+
+def describe_schema(request: Request, name: str) -> DescribeSchema:  # noqa: ARG001
+    """Parse `GET /workflows/{name}/schema`."""
+    return DescribeSchema(name)
+
+
+def describe_events(request: Request, name: str) -> DescribeEvents:  # noqa: ARG001
+    """Parse `GET /workflows/{name}/events`."""
+    return DescribeEvents(name)
+
+
+def describe_graph(request: Request, name: str) -> DescribeGraph:  # noqa: ARG001
+    """Parse `GET /workflows/{name}/representation`."""
+    return DescribeGraph(name)
+
+
+def run(request: Request, name: str) -> StartRun:
+    """Parse `POST /workflows/{name}/run`."""
+    return _start_run(request, name, wait=True)
+
+
+def run_nowait(request: Request, name: str) -> StartRun:
+    """Parse `POST /workflows/{name}/run-nowait`."""
+    return _start_run(request, name, wait=False)
+
+
+def _start_run(request: Request, name: str, wait: bool) -> StartRun:
+    body = _read_run_body(request.body)
+    context = body.get("context")
+    start_event = MISSING
+    # An explicit null `start_event` still wins over `kwargs`; both nulls mean no input.
+    for key in ("kwargs", "start_event"):
+        if key in body:
+            value = body[key]
+            start_event = MISSING if value is None else _need_event(value, "Validation error for 'start_event': ")
+    return StartRun(
+        workflow=name,
+        start_event=start_event,
+        handler_id=_handler_id(body.get("handler_id")),
+        context={} if context is None else _need_object(context, "'context'", "Error processing request body"),
+        wait=wait,
+    )
+
+
+def list_handlers(request: Request, name: str) -> ListHandlers:  # noqa: ARG001
+    """Parse `GET /handlers`."""
+    query = _Query(request.query)
+    status = query.several("status")
+    for value in status or ():
+        if value not in STATUSES:
+            raise Invalid(f"Invalid status: {value!r}. Expected one of {', '.join(STATUSES)}")
+    return ListHandlers(status=status, workflow_name=query.several("workflow_name"))
+
+
+def get_handler(request: Request, name: str) -> GetHandler:  # noqa: ARG001
+    """Parse `GET /handlers/{handler_id}`."""
+    return GetHandler(name)
+
+
+def get_result(request: Request, name: str) -> GetResult:  # noqa: ARG001
+    """Parse `GET /results/{handler_id}`."""
+    return GetResult(name)
+
+
+def stream_events(request: Request, name: str) -> StreamEvents:
+    """Parse `GET /events/{handler_id}`."""
+    query = _Query(request.query)
+    given = query.one("after_sequence")
+    after: Any = "now"
+    if given is not None and given.strip().lower() != "now":
+        after = _sequence(given)
+        if after is None:
+            raise Invalid(f"Invalid after_sequence: {given!r}")
+    sse = query.flag("sse", default=True)
+    # HTML Living Standard, 9.2.4: a client that comes back names the last event it saw.
+    seen = _sequence(request.header("last-event-id") or "") if sse else None
+    return StreamEvents(
+        handler_id=name,
+        after=after if seen is None else seen,
+        sse=sse,
+        include_internal=query.flag("include_internal", default=False),
+        include_qualified_name=query.flag("include_qualified_name", default=True),
+        run_id=_run_id(query.one("run_id")),
+        head_only=request.method == "HEAD",
+    )
+
+
+def _sequence(text: str) -> int | None:
+    text = text.strip()
+    return max(-1, int(text)) if _INTEGER.fullmatch(text) else None
+
+
+def _run_id(value: str | None) -> str | None:
+    if value is not None and (objection := objection_to(value)) is not None:
+        raise Invalid(f"Invalid run_id: it {objection}")
+    return value
+
+
+def send_event(request: Request, name: str) -> SendEvent:
+    """Parse `POST /events/{handler_id}`."""
+    try:
+        value = read_json(request.body)
+    except ValueError as error:
+        raise Invalid(f"Error processing request: {error}") from None
+    body = _need_object(value, "the body", "Error processing request")
+    event = body.get("event")
+    if event is None or event in ("", {}):
+        raise Invalid("Event data is required")
+    step = body.get("step")
+    if step is not None and not isinstance(step, str):
+        raise Invalid(f"Error processing request: 'step' must be a string, not {_kind(step)}")
+    return SendEvent(handler_id=name, event=_need_event(event, ""), step=step or None)
+
+
+def cancel_handler(request: Request, name: str) -> CancelHandler:
+    """Parse `POST /handlers/{handler_id}/cancel`."""
+    return CancelHandler(name, purge=_Query(request.query).flag("purge", default=False))

@@ -1,0 +1,220 @@
+"""From an outcome to a response.
+
+Events and results arrive as JSON text (`EventRecord.value`), so answers are joined from texts, not
+encoded again. Whatever half of a surrogate pair a user's exception text may hold leaves as `?`: every
+answer is valid UTF-8. Bodies are rendered for HEAD as for GET; transports don't send them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, assert_never
+
+from pydantic_core import from_json, to_json
+
+from workflow_server.api.outcomes import (
+    Cancelled,
+    Deleted,
+    EventAccepted,
+    EventSchemas,
+    EventsExist,
+    EventsOpened,
+    Graph,
+    HandlerFound,
+    HandlersListed,
+    Health,
+    NothingLeft,
+    Outcome,
+    Readiness,
+    Refused,
+    ResultFound,
+    RunAccepted,
+    RunFinished,
+    Schemas,
+    WorkflowNames,
+)
+from workflow_server.http.frames import ndjson_line, sse_comment, sse_frame, sse_retry
+from workflow_server.http.messages import Headers, Response, Source, Stream
+from workflow_server.wire.records import EventRecord, HandlerRecord
+
+RETRY_MILLISECONDS = 2000
+"""How soon a client should come back when its stream breaks."""
+
+_JSON: Headers = (("content-type", "application/json"),)
+_UNBUFFERED: Headers = (("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no"))
+"""Proxies must hand on each event when it comes."""
+_NDJSON: Headers = (("content-type", "application/x-ndjson"), *_UNBUFFERED)
+_SSE: Headers = (("content-type", "text/event-stream; charset=utf-8"), *_UNBUFFERED)
+_STATUS = {"running": 202, "completed": 200, "failed": 500, "cancelled": 500}
+_quote: Callable[[str], str] = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def render(outcome: Outcome, unread: Source) -> Response:
+    """Return the response that tells a client of `outcome`.
+
+    Args:
+        outcome: What came of the command.
+        unread: An empty source, for the body that an answer to HEAD only seems to have: it has no known
+            length, as the stream it stands for.
+    """
+    match outcome:
+        case RunAccepted(handler):
+            return _json(200, handler_json(handler))
+        case RunFinished(handler) | HandlerFound(handler):
+            return _handler(handler, handler_json)
+        case ResultFound(handler):
+            return _handler(handler, _flat_handler_json)
+        case EventsOpened():
+            return _events(outcome)
+        case EventsExist(sse):
+            return Response(200, _SSE if sse else _NDJSON, Stream(unread, bytes))
+        case NothingLeft():
+            return Response(204)
+        case EventAccepted():
+            return _json(200, '{"status":"sent"}')
+        case Cancelled(unstopped):
+            return _stopped("cancelled", unstopped)
+        case Deleted(unstopped):
+            return _stopped("deleted", unstopped)
+        case HandlersListed(source):
+            return Response(200, _JSON, Stream(source, _ListItem(), opening=b'{"handlers":[', closing=b"]}"))
+        case Refused():
+            return _refused(outcome)
+        case Health(healthy):
+            return _json(200, '{"status":"healthy"}') if healthy else _json(503, '{"status":"unhealthy"}')
+        case Readiness(ready, reasons):
+            return (
+                _value(200, {"status": "ready"}) if ready else _value(503, {"status": "not ready", "reasons": reasons})
+            )
+        case WorkflowNames(names):
+            return _value(200, {"workflows": names})
+        case Schemas(start, stop):
+            return _value(200, {"start": start, "stop": stop})
+        case EventSchemas(events):
+            return _value(200, {"events": events})
+        case Graph(graph):
+            return _value(200, {"graph": graph})
+        case _:
+            assert_never(outcome)
+
+
+def internal_error(error_id: str) -> Response:
+    """Return the answer to a request that failed for no fault of the client; the log tells more under `error_id`."""
+    return _json(500, f'{{"detail":"Internal server error","error_id":{_quote(error_id)}}}')
+
+
+def _json(status: int, text: str) -> Response:
+    return Response(status, _JSON, _utf8(text))
+
+
+def _value(status: int, value: dict[str, Any]) -> Response:
+    return Response(status, _JSON, to_json(value))
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode(errors="replace")
+
+
+def _stopped(status: str, unstopped: Sequence[str]) -> Response:
+    return _value(200, {"status": status, "unstopped": unstopped} if unstopped else {"status": status})
+
+
+def _refused(refused: Refused) -> Response:
+    headers = _JSON
+    if refused.allow:
+        headers += (("allow", ", ".join(refused.allow)),)
+    if refused.retry_after is not None:
+        headers += (("retry-after", str(refused.retry_after)),)
+    return Response(refused.why.value, headers, _utf8(f'{{"detail":{_quote(refused.detail)}}}'))
+
+
+# ---------------------------------------------------------------------------------------------------------- handlers
+
+
+def handler_json(handler: HandlerRecord) -> str:
+    """Return `handler` as the JSON text that clients see."""
+    return _join_handler(handler, None if handler.result is None else envelope_json(handler.result))
+
+
+def _handler(handler: HandlerRecord, to_text: Callable[[HandlerRecord], str]) -> Response:
+    if handler.result_unreadable:
+        return _json(422, '{"detail":"Stored handler result cannot be decoded"}')
+    return _json(_STATUS[handler.status], to_text(handler))
+
+
+def _flat_handler_json(handler: HandlerRecord) -> str:
+    """As `handler_json`, with the bare result of a plain stop event, and the fields of another, for `result`."""
+    result = handler.result
+    if result is None:
+        return _join_handler(handler, None)
+    if result.type != "StopEvent":
+        return _join_handler(handler, result.value)
+    return _join_handler(handler, to_json(from_json(result.value).get("result")).decode())
+
+
+def _join_handler(handler: HandlerRecord, result: str | None) -> str:
+    return (
+        f'{{"handler_id":{_quote(handler.handler_id)},"workflow_name":{_quote(handler.workflow_name)},'
+        f'"run_id":{_quote(handler.run_id)},'
+        f'"error":{"null" if handler.error is None else _quote(handler.error)},'
+        f'"result":{result or "null"},"result_unreadable":{"true" if handler.result_unreadable else "false"},'
+        f'"status":"{handler.status}","phase":"{handler.phase}","started_at":{_time(handler.started_at)},'
+        f'"updated_at":{_time(handler.updated_at)},"completed_at":{_time(handler.completed_at)}}}'
+    )
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "null"
+    return f'"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")}"'
+
+
+class _ListItem:
+    """Frames the handlers of one list. The comma is the one thing it remembers: JSON allows none before the first."""
+
+    def __init__(self) -> None:
+        self._comma = ""
+
+    def __call__(self, handler: HandlerRecord) -> bytes:
+        comma, self._comma = self._comma, ",\n"
+        return _utf8(comma + handler_json(handler))
+
+
+# ------------------------------------------------------------------------------------------------------------ events
+
+
+def envelope_json(event: EventRecord, include_qualified_name: bool = True) -> str:
+    """Return `event` in its envelope, as the JSON text that clients see."""
+    name = _quote(event.qualified_name) if include_qualified_name else "null"
+    types = f"[{','.join(map(_quote, event.types))}]" if event.types else "null"
+    return f'{{"value":{event.value},"qualified_name":{name},"type":{_quote(event.type)},"types":{types}}}'
+
+
+def _events(opened: EventsOpened) -> Response:
+    frame = partial(
+        _frame_event,
+        sse=opened.sse,
+        include_internal=opened.include_internal,
+        include_qualified_name=opened.include_qualified_name,
+    )
+    if not opened.sse:
+        return Response(200, _NDJSON, Stream(opened.source, frame))
+    stream = Stream(
+        opened.source,
+        frame,
+        opening=sse_retry(RETRY_MILLISECONDS),
+        heartbeat=opened.heartbeat,
+        heartbeat_bytes=sse_comment("heartbeat"),
+        farewell=sse_comment("the server is stopping; come back with the last id"),
+    )
+    return Response(200, _SSE, stream)
+
+
+def _frame_event(event: EventRecord, *, sse: bool, include_internal: bool, include_qualified_name: bool) -> bytes:
+    if event.internal and not include_internal:
+        return b""
+    envelope = envelope_json(event, include_qualified_name)
+    return sse_frame(envelope, str(event.sequence)) if sse else ndjson_line(envelope)

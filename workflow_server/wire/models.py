@@ -1,0 +1,118 @@
+"""What the server answers, as pydantic models: for clients, and for checking the server against them.
+
+The server itself joins ready-made JSON text (`api.render`); a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from workflow_server.wire.envelopes import EventEnvelopeWithMetadata
+from workflow_server.wire.graph import WorkflowGraph
+from workflow_server.wire.records import Phase, Status
+
+
+def is_status_completed(status: Status) -> bool:
+    """Tell whether a handler of `status` is over, however it ended."""
+    return status in ("completed", "failed", "cancelled")
+
+
+class HandlerData(BaseModel):
+    """A handler with its current run. Times are ISO 8601.
+
+    Attributes:
+        result: The event that ended the run, once it has completed.
+        result_unreadable: There is a result, but the stored one can't be read.
+        phase: A finer word beside `status`; `None` from servers that have none.
+    """
+
+    handler_id: str
+    workflow_name: str
+    run_id: str | None
+    error: str | None
+    result: EventEnvelopeWithMetadata | None
+    result_unreadable: bool = False
+    status: Status
+    phase: Phase | None = None
+    started_at: str
+    updated_at: str | None
+    completed_at: str | None
+
+
+class HandlersListResponse(BaseModel):
+    """Handlers in the order of starting."""
+
+    handlers: list[HandlerData]
+
+
+class HealthResponse(BaseModel):
+    """Whether the service is up."""
+
+    status: Literal["healthy", "unhealthy"]
+
+
+class ReadinessResponse(BaseModel):
+    """Whether the service wants work; `reasons` says why not, a sentence each."""
+
+    status: Literal["ready", "not ready"]
+    reasons: list[str] = []
+
+
+class WorkflowsListResponse(BaseModel):
+    """Names of the served workflows."""
+
+    workflows: list[str]
+
+
+class SendEventResponse(BaseModel):
+    """The event was taken."""
+
+    status: Literal["sent"]
+
+
+class CancelHandlerResponse(BaseModel):
+    """The run has stopped, and with `deleted` the handler is gone.
+
+    Attributes:
+        unstopped: Steps that did not stop in time; what they return no longer counts.
+    """
+
+    status: Literal["deleted", "cancelled"]
+    unstopped: list[str] = []
+
+
+class WorkflowSchemaResponse(BaseModel):
+    """JSON schemas of a workflow's start and stop events."""
+
+    start: dict[str, Any]
+    stop: dict[str, Any]
+
+
+class WorkflowEventsListResponse(BaseModel):
+    """JSON schemas of a workflow's events."""
+
+    events: list[dict[str, Any]]
+
+
+class WorkflowGraphResponse(BaseModel):
+    """A workflow drawn as nodes and edges."""
+
+    graph: WorkflowGraph
+
+
+__all__ = [
+    "CancelHandlerResponse",
+    "HandlerData",
+    "HandlersListResponse",
+    "HealthResponse",
+    "ReadinessResponse",
+    "SendEventResponse",
+    "Status",
+    "WorkflowEventsListResponse",
+    "WorkflowGraphResponse",
+    "WorkflowSchemaResponse",
+    "WorkflowsListResponse",
+    "is_status_completed",
+]
