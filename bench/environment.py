@@ -1,0 +1,99 @@
+"""Python environments for other people's packages, made once and kept under `.nox/foreign`.
+
+What is compared with us must never be installed beside us: the import names would collide, and a
+benchmark or a parity test would quietly compare a program with itself. Each environment is a
+virtual environment of its own, filled from the package index and marked with what it holds, so
+that a half-made one is made anew.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout."""
+
+_HOME = ROOT / ".nox" / "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Packages that live in an environment of their own."""
+
+    name: str
+    requirements: tuple[str, ...]
+    override: str
+    """Environment variable that names a Python which has them already."""
+
+
+PEER = Foreign(
+    "peer",
+    ("llama-agents-server==0.8.0", "llama-index-workflows==2.26.1", "llama-agents-client==0.4.1"),
+    "WORKFLOW_SERVER_PEER_PYTHON",
+)
+"""The peer with its server and its client."""
+
+CLIENT = Foreign("client", ("llama-agents-client==0.4.1",), "WORKFLOW_SERVER_CLIENT_PYTHON")
+"""The peer's official client alone, as its users install it."""
+
+
+class Unavailable(Exception):
+    """The environment can't be made, most often for want of a network."""
+
+
+def interpreter(foreign: Foreign, *, minutes: float = 5.0) -> Path:
+    """Return the Python of an environment that holds `foreign`, making it if need be.
+
+    Args:
+        foreign: What it has to hold.
+        minutes: How long the installation may take.
+
+    Raises:
+        Unavailable: It could not be made; the text is one sentence.
+    """
+    given = os.environ.get(foreign.override)
+    if given:
+        if not Path(given).is_file():
+            raise Unavailable(f"{foreign.override} names {given}, which is no file")
+        return Path(given)
+    home = _HOME / f"{foreign.name}-{sys.version_info.major}.{sys.version_info.minor}"
+    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    complete, wanted = home / "holds.txt", "\n".join(foreign.requirements)
+    if complete.is_file() and complete.read_text() == wanted and python.is_file():
+        return python
+    shutil.rmtree(home, ignore_errors=True)
+    venv.create(home, with_pip=True)
+    _install(python, foreign.requirements, minutes)
+    complete.write_text(wanted)
+    return python
+
+
+def _install(python: Path, requirements: Sequence[str], minutes: float) -> None:
+    pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1")
+    try:
+        done = subprocess.run(
+            [*pip, *requirements], capture_output=True, text=True, timeout=minutes * 60, env=clean(), check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"installing {', '.join(requirements)} took more than {minutes:g} minutes") from error
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
+        raise Unavailable(f"{', '.join(requirements)} could not be installed: {last[0]}")
+
+
+def clean() -> dict[str, str]:
+    """Return this process's environment without what would lead another Python to our checkout."""
+    return {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}}
+
+
+def ours() -> dict[str, str]:
+    """Return an environment in which this process's Python finds the checkout and its fallback names."""
+    paths = (ROOT, ROOT / "workflow_server" / "aliases" / "top_level")
+    return {**clean(), "PYTHONPATH": os.pathsep.join(map(str, paths))}

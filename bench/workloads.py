@@ -1,0 +1,128 @@
+"""What is measured. Every sample starts a fresh process, so that no side pays for what an earlier one left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.contestants import PROGRAMS, Contestant, output_of, running
+from bench.load import hammer, request_bytes
+from bench.streams import follow
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measurement of one workload on one contestant."""
+
+    value: float
+    cpu_us: float | None = None
+    """Microseconds of the server's processor time for each unit of work."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One row of the table."""
+
+    name: str
+    title: str
+    unit: str
+    measure: Callable[[Contestant, float], Sample]
+    """Takes the contestant and how many seconds to measure."""
+    more_is_better: bool = True
+    uses_loop: bool = True
+    """Whether our two loops are worth a column each."""
+    bare: tuple[str, ...] = ()
+    """References measured beside it."""
+
+
+def _requests(method: str, path: str, body: object, connections: int) -> Callable[[Contestant, float], Sample]:
+    request = request_bytes(method, path, None if body is None else json.dumps(body).encode())
+
+    def measure(contestant: Contestant, seconds: float) -> Sample:
+        with running(contestant) as server:
+            hammer(server.port, request, connections=connections, seconds=min(0.3, seconds))
+            before = server.cpu_seconds()
+            tally = hammer(server.port, request, connections=connections, seconds=seconds)
+            after = server.cpu_seconds()
+        cpu = None if before is None or after is None else (after - before) / tally.done * 1e6
+        slow = sorted(tally.latencies)[int(len(tally.latencies) * 0.99)]
+        return Sample(tally.done / tally.seconds, cpu, f"p99 {slow * 1000:.1f} ms")
+
+    return measure
+
+
+def _stream(events: int, readers: int) -> Callable[[Contestant, float], Sample]:
+    def measure(contestant: Contestant, seconds: float) -> Sample:
+        del seconds  # the length is given by the number of events
+        with running(contestant) as server:
+            follow(server.port, events=20, readers=1)
+            before = server.cpu_seconds()
+            streamed = follow(server.port, events=events, readers=readers)
+            after = server.cpu_seconds()
+        cpu = None if before is None or after is None else (after - before) / streamed.deliveries * 1e6
+        return Sample(streamed.deliveries / streamed.seconds, cpu, f"first {streamed.first * 1000:.0f} ms")
+
+    return measure
+
+
+def _in_process(what: str) -> Callable[[Contestant, float], Sample]:
+    def measure(contestant: Contestant, seconds: float) -> Sample:
+        program = str(PROGRAMS / "inprocess.py")
+        return Sample(float(output_of(contestant, [program, what, str(seconds), contestant.backend])))
+
+    return measure
+
+
+def _start_up(contestant: Contestant, seconds: float) -> Sample:
+    del seconds
+    with running(contestant) as server:
+        return Sample(server.started_in * 1000)
+
+
+def _memory(contestant: Contestant, seconds: float) -> Sample:
+    del seconds
+    with running(contestant) as server:
+        return Sample(server.resident_mb() or float("nan"))
+
+
+_IMPORT = """
+import sys, time
+before = set(sys.modules)
+begin = time.perf_counter()
+from workflows import Context, Workflow, step
+from workflows.events import Event, StartEvent, StopEvent
+from llama_agents.server import WorkflowServer
+print((time.perf_counter() - begin) * 1000, len(set(sys.modules) - before))
+"""
+
+
+def _import(contestant: Contestant, seconds: float) -> Sample:
+    del seconds
+    milliseconds, modules = output_of(contestant, ["-c", _IMPORT]).split()
+    return Sample(float(milliseconds), note=f"{modules} modules")
+
+
+def _run(name: str) -> tuple[str, str, dict[str, object]]:
+    return "POST", f"/workflows/{name}/run", {}
+
+
+WORKLOADS = (
+    Workload("generator", "the load generator itself, 32 connections", "req/s", _requests("GET", "/health", None, 32),
+             uses_loop=False, bare=("bytes",)),
+    Workload("health", "GET /health, 32 connections", "req/s", _requests("GET", "/health", None, 32),
+             bare=("h11-asyncio", "h11-trio")),
+    Workload("one-c1", "POST run, one step, 1 connection", "runs/s", _requests(*_run("one"), 1)),
+    Workload("one-c32", "POST run, one step, 32 connections", "runs/s", _requests(*_run("one"), 32)),
+    Workload("ten-c1", "POST run, ten steps, 1 connection", "runs/s", _requests(*_run("ten"), 1)),
+    Workload("ten-c32", "POST run, ten steps, 32 connections", "runs/s", _requests(*_run("ten"), 32)),
+    Workload("stream-1", "10,000 events, one reader", "events/s", _stream(10_000, 1)),
+    Workload("stream-50", "1,000 events, 50 readers", "deliveries/s", _stream(1_000, 50)),
+    Workload("runs", "trivial runs in process", "runs/s", _in_process("runs")),
+    Workload("steps", "loop of 1,000 steps in process", "steps/s", _in_process("steps")),
+    Workload("start", "process start to first /health", "ms", _start_up, more_is_better=False),
+    Workload("import", "import of workflows and server", "ms", _import, more_is_better=False, uses_loop=False),
+    Workload("memory", "resident after the first /health", "MB", _memory, more_is_better=False),
+)  # fmt: skip
+"""All rows, in the order of the table. Everything is in memory: nothing here says anything about durability."""
