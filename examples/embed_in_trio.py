@@ -1,0 +1,39 @@
+"""A workflow server as one more task of a trio program.
+
+Run it:      python examples/embed_in_trio.py
+Ask it:      curl -X POST localhost:8080/workflows/greet/run -d '{"start_event": {"name": "Ada"}}'
+
+Ctrl+C ends the server, `serve()` returns, and the program's own tasks are ended after it.
+"""
+
+import trio
+from llama_agents.server import WorkflowServer
+from workflows import Workflow, step
+from workflows.events import StartEvent, StopEvent
+
+
+class GreetingWorkflow(Workflow):
+    @step
+    async def greet(self, ev: StartEvent) -> StopEvent:
+        await trio.sleep(0.01)  # steps of a trio program may use trio
+        return StopEvent(result=f"Hello, {ev.get('name', 'World')}!")
+
+
+async def own_work() -> None:
+    """Stands for what the program does besides serving. Workflows run here without HTTP, too."""
+    while True:
+        print(await GreetingWorkflow().run(name="nursery"), flush=True)
+        await trio.sleep(60)
+
+
+async def main() -> None:
+    server = WorkflowServer()
+    server.add_workflow("greet", GreetingWorkflow())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(own_work)
+        await server.serve()
+        nursery.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    trio.run(main)
