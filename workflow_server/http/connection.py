@@ -113,6 +113,11 @@ class Connection:
         """Whether an answer is owed, or begun and not finished."""
         return self._phase is _Closing.ANSWERING
 
+    @property
+    def ends_by_closing(self) -> bool:
+        """Whether only the end of the connection tells this client where an answer of unknown length ends."""
+        return self._h11.their_http_version == b"1.0"
+
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the socket; `b""` is its end."""
         if not data:
@@ -185,6 +190,13 @@ class Connection:
         self._body_bytes = 0
         self._body = []
 
+    def refuse(self, refused: Refused) -> Refused:
+        """Turn the request away, whatever has come of it; the edge does so when time is up. Answer it next."""
+        self._phase = _Closing.ANSWERING
+        self.last = True
+        self.unread = not self.peer_gone
+        return refused
+
     def _begin(self) -> None:
         self._phase = Phase.IDLE
         self._received = 0
@@ -212,13 +224,13 @@ class Connection:
             self._ahead = len(self._h11.trailing_data[0])
             self._head_bytes = self._received - self._ahead
             if self._head_bytes > self._limits.head_bytes:
-                return self._refuse(self._head_too_long())
+                return self.refuse(self._head_too_long())
             head = read_head(event)
             if isinstance(head, Refused):
-                return self._refuse(head)
+                return self.refuse(head)
             self._head = head
             if head.length is not None and head.length > self._limits.body_bytes:
-                return self._refuse(self._body_too_long())
+                return self.refuse(self._body_too_long())
             self._phase = Phase.BODY
             return self._read_body()
         if isinstance(event, h11.ConnectionClosed):
@@ -235,20 +247,20 @@ class Connection:
             if isinstance(event, h11.Data):
                 size = len(event.data)
                 if self._body_bytes + size > self._limits.body_bytes:
-                    return self._refuse(self._body_too_long())
+                    return self.refuse(self._body_too_long())
                 if not self._budget.take(size):
-                    return self._refuse(_BODIES_FULL)
+                    return self.refuse(_BODIES_FULL)
                 self._body.append(event.data)
                 self._body_bytes += size
             elif isinstance(event, h11.EndOfMessage):
                 return self._complete()
             elif self._is_padded():
-                return self._refuse(_PADDED)
+                return self.refuse(_PADDED)
             elif self._h11.they_are_waiting_for_100_continue:
                 return NeedData(Phase.BODY, self._h11.send(h11.InformationalResponse(status_code=100, headers=[])))
             else:
                 return _NEED_BODY
-        return self._refuse(_PADDED) if self._is_padded() else _WORKING
+        return self.refuse(_PADDED) if self._is_padded() else _WORKING
 
     def _complete(self) -> HttpEvent:
         head = self._head
@@ -257,7 +269,7 @@ class Connection:
             body = b""
         else:
             if self._is_padded():
-                return self._refuse(_PADDED)
+                return self.refuse(_PADDED)
             body = b"".join(self._body)
         self._phase = _Closing.ANSWERING
         return Request(head.method, head.path, head.query, head.headers, body)
@@ -272,16 +284,10 @@ class Connection:
         if error.error_status_hint == 431:
             # h11 says so of any line that is too long, chunk headers included.
             if where == "head":
-                return self._refuse(self._head_too_long())
-            return self._refuse(Refused(400, "A line of the body's chunked framing is too long."))
+                return self.refuse(self._head_too_long())
+            return self.refuse(Refused(400, "A line of the body's chunked framing is too long."))
         what = str(error).partition(": bytearray")[0].partition(": b'")[0].rstrip(".")
-        return self._refuse(Refused(error.error_status_hint, f"Malformed HTTP in the request's {where}: {what}."))
-
-    def _refuse(self, refused: Refused) -> Refused:
-        self._phase = _Closing.ANSWERING
-        self.last = True
-        self.unread = not self.peer_gone
-        return refused
+        return self.refuse(Refused(error.error_status_hint, f"Malformed HTTP in the request's {where}: {what}."))
 
     def _head_too_long(self) -> Refused:
         return Refused(431, f"The request's head is longer than {self._limits.head_bytes} bytes.")
