@@ -26,6 +26,7 @@ from pydantic import (
     WithJsonSchema,
     model_serializer,
 )
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from workflow_server.naming import qualified_name, resolve
 
@@ -421,3 +422,15 @@ class IdleReleasedEvent(StopEvent):
 def ancestors(cls: type[Event]) -> tuple[type[Event], ...]:
     """Return the event classes that `cls` descends from, nearest first, without `cls` and `Event`."""
     return tuple(base for base in cls.__mro__[1:] if issubclass(base, Event) and base is not Event)
+
+
+class _LenientSchema(GenerateJsonSchema):
+    """Describes a field that JSON Schema has no word for as "anything", instead of refusing the whole event."""
+
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchemaValue:  # noqa: ARG002  # pydantic's
+        return {}
+
+
+def json_schema(cls: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schema of a model's declared fields; fields of arbitrary types may hold anything."""
+    return cls.model_json_schema(schema_generator=_LenientSchema)

@@ -10,6 +10,7 @@ and no two owners of a step's failures. Everything that merely looks wrong is `v
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,9 @@ from workflow_server.events import Event, HumanResponseEvent, InputRequiredEvent
 from workflow_server.naming import TypeTable
 
 _E = TypeVar("_E", bound=Event)
+FREE_STEPS = "_free_steps"
+"""The attribute of a workflow class that holds the free functions registered on exactly this class, by name."""
+
 _CACHE = "__workflow_server_definition__"
 
 
@@ -45,7 +49,7 @@ class Definition:
     name: str
     """The name of the class."""
     description: str | None
-    """Its own docstring."""
+    """Its docstring, or the nearest of a base of the program's own."""
     steps: Mapping[str, StepDefinition]
     """In the order in which they are offered an event."""
     start_event_class: type[StartEvent]
@@ -109,6 +113,16 @@ def compile_definition(
     return cached[1]
 
 
+def definition_of(cls: type) -> Definition:
+    """Return the definition of a workflow class with the free functions registered on it.
+
+    Raises:
+        WorkflowConfigurationError: It lacks a start or a stop, or has two kinds of one.
+        WorkflowValidationError: Its `catch_error` handlers contradict each other, or a step can't be called.
+    """
+    return compile_definition(cls, cls.__dict__.get(FREE_STEPS, {}))
+
+
 def check_free_step(cls: type, free_steps: Mapping[str, StepFunction[..., Any]], function: Callable[..., Any]) -> None:
     """Refuse a free function that can't become a step of `cls`.
 
@@ -158,7 +172,7 @@ def _compile(cls: type, steps: Mapping[str, StepDefinition]) -> Definition:
     states = [config.context_state_type for config in configs if config.context_state_type is not None]
     return Definition(
         name=name,
-        description=cls.__dict__.get("__doc__"),
+        description=_description(cls),
         steps=MappingProxyType(dict(steps)),
         start_event_class=start,
         stop_event_class=stop,
@@ -166,6 +180,15 @@ def _compile(cls: type, steps: Mapping[str, StepDefinition]) -> Definition:
         state_types=tuple(dict.fromkeys(states)),
         handlers=MappingProxyType(_assign_handlers(steps)),
     )
+
+
+def _description(cls: type) -> str | None:
+    for base in cls.__mro__:
+        if base is object or base.__module__.startswith("workflow_server."):
+            break
+        if doc := base.__dict__.get("__doc__"):
+            return inspect.cleandoc(doc)
+    return None
 
 
 def _only_one(classes: Iterable[type[Event]], kind: type[_E], workflow: str, verb: str, hint: str) -> type[_E]:
