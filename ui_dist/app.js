@@ -1,0 +1,102 @@
+/** The shell around the logic: performs effects, feeds their results in, and draws at most once a frame. */
+
+import { initial, update } from "./core.js";
+import { makePage } from "./view.js";
+
+const PATIENCE = 30_000; // Milliseconds until a request counts as lost.
+const GATHER = 25; // Milliseconds during which events are gathered, so that a burst is drawn once.
+const KEY = "workflow-server:"; // Begins the names of what the browser keeps.
+
+const draw = makePage(dispatch);
+const timers = new Map();
+let state = initial(Object.fromEntries(["showInternal", "answered", "drafts"].map((name) => [name, recall(name)])));
+let stream = null;
+let drawn = false;
+
+function dispatch(input) {
+  const step = update(state, input);
+  state = step.state;
+  for (const effect of step.effects) EFFECTS[effect.kind](effect);
+  if (drawn) return;
+  drawn = true;
+  requestAnimationFrame(() => {
+    drawn = false;
+    draw(state, Date.now());
+  });
+}
+
+const EFFECTS = {
+  async request(request) {
+    const body = request.body ?? null;
+    const headers = body === null ? {} : { "content-type": "application/json" };
+    let input = { type: "unreachable", request };
+    try {
+      const response = await fetch(new URL(request.path, document.baseURI), { method: request.method, headers, body, signal: AbortSignal.timeout(PATIENCE) });
+      input = { type: "answer", request, status: response.status, text: await response.text() };
+    } catch {
+      // No answer, or half of one: what came is no use.
+    }
+    dispatch(input);
+  },
+
+  stream({ id, after }) {
+    EFFECTS.hush();
+    const source = new EventSource(new URL(`events/${encodeURIComponent(id)}?sse=true&include_internal=true&after_sequence=${after}`, document.baseURI));
+    let batch = [];
+    let gathering = 0;
+    const hand = () => {
+      clearTimeout(gathering);
+      gathering = 0;
+      const now = batch;
+      batch = [];
+      if (now.length > 0) dispatch({ type: "events", id, batch: now });
+    };
+    stream = { source, hand };
+    source.onopen = () => dispatch({ type: "stream", id, is: "open" });
+    source.onmessage = (message) => {
+      batch.push([Number(message.lastEventId), message.data]);
+      gathering ||= setTimeout(hand, GATHER);
+    };
+    source.onerror = () => {
+      hand();
+      if (stream?.source === source) dispatch({ type: "stream", id, is: "closed" });
+    };
+  },
+
+  hush() {
+    const old = stream;
+    stream = null;
+    old?.source.close();
+    old?.hand();
+  },
+
+  timer({ name, after }) {
+    clearTimeout(timers.get(name));
+    timers.set(name, setTimeout(() => dispatch({ type: "timer", name }), after));
+  },
+
+  go({ hash }) {
+    location.hash = hash;
+  },
+
+  keep({ name, value }) {
+    try {
+      localStorage.setItem(KEY + name, JSON.stringify(value));
+    } catch {
+      // A full or forbidden store costs convenience only.
+    }
+  },
+};
+
+function recall(name) {
+  try {
+    return JSON.parse(localStorage.getItem(KEY + name)) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+addEventListener("hashchange", () => dispatch({ type: "opened", hash: location.hash }));
+document.addEventListener("visibilitychange", () => dispatch({ type: "visible", yes: !document.hidden }));
+setInterval(() => draw(state, Date.now()), 1000); // How long a run has been going on.
+dispatch({ type: "opened", hash: location.hash });
