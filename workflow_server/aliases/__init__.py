@@ -35,9 +35,7 @@ def become_package(name: str, *, before: Iterable[str] = ()) -> None:
         before: Folders to search for submodules before our own.
     """
     folder = Path(__file__).parent / name
-    spec = spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[*before, str(folder)]
-    )
+    spec = spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[*before, str(folder)])
     if spec is None or spec.loader is None:
         raise ImportError(f"{folder} cannot be loaded as {name!r}", name=name)
     module = module_from_spec(spec)

@@ -1,0 +1,104 @@
+"""Every command a developer needs. `nox` runs the tests; `nox --list` tells the rest.
+
+Sessions are named for the question they answer. Arguments after `--` go to the tool: `nox -s tests-3.12 -- -k cursor`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["tests"]
+nox.options.reuse_venv = "yes"
+# A Python that isn't there is skipped by name, on a build machine too.
+nox.options.error_on_missing_interpreters = False
+# pip reads the configuration of the machine (mirrors, certificates); its faster rivals have their own.
+nox.options.default_venv_backend = "virtualenv"
+
+HOME = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""The Python that nox runs on."""
+
+PYTHONS = [*sorted({"3.11", "3.12", "3.13"} - {HOME}), HOME]
+
+ONCE = ("tests/interop", "tests/packaging", "tests/page")
+"""Tests of what is outside the interpreter (other programs, installers, a browser): one Python is enough."""
+
+LOWEST = ("h11==0.16.*", "anyio==4.6.*", "pydantic==2.9.*", "trio==0.27.*", "httpx==0.27.*")
+"""The lower bounds in pyproject.toml."""
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest in the session, measuring coverage."""
+    session.run("python", "-m", "coverage", "run", "-m", "pytest", *arguments, *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Does it work, on asyncio and on trio, under every Python that is here?"""
+    if session.python == HOME:
+        session.install("--editable", ".[dev]")
+        pytest(session)
+    else:
+        session.install("--editable", ".[test]")
+        pytest(session, *(f"--ignore={folder}" for folder in ONCE))
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Did the last runs of the tests, taken together, reach enough branches?"""
+    session.install("coverage[toml]")
+    session.run("coverage", "combine", "--keep")
+    session.run("coverage", "report", *session.posargs)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Do mypy and pyright, both strict, agree with the types?"""
+    session.install("--editable", ".[dev]")
+    session.run("mypy", *session.posargs)
+    session.run("pyright", "--pythonpath", session.virtualenv.bin + "/python", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Are the rules kept, and is the format the one format?"""
+    session.install("ruff")
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check", *session.posargs)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Does it work with the oldest dependencies it claims to work with?"""
+    session.install("--editable", ".[test]", *LOWEST)
+    pytest(session, *(f"--ignore={folder}" for folder in ONCE))
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """Do other people's programs get along with it?"""
+    session.install("--editable", ".[dev]")
+    pytest(session, "tests/interop")
+
+
+@nox.session
+def packaging(session: nox.Session) -> None:
+    """Is the installed project what it promises, alone and beside others?"""
+    session.install("--editable", ".[dev]")
+    pytest(session, "tests/packaging")
+
+
+@nox.session
+def page(session: nox.Session) -> None:
+    """Does the page work in a browser?"""
+    session.install("--editable", ".[dev]")
+    pytest(session, "tests/page")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """How fast is it beside the peer, measured in turns within one run?"""
+    session.install("--editable", ".[dev]")
+    session.run("python", "-m", "bench", *session.posargs)
