@@ -5,7 +5,9 @@ Sessions are named for the question they answer. Arguments after `--` go to the 
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import nox
 
@@ -14,6 +16,7 @@ nox.options.sessions = ["tests"]
 nox.options.reuse_venv = "yes"
 # A Python that isn't there is skipped by name, on a build machine too.
 nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
 # pip reads the configuration of the machine (mirrors, certificates); its faster rivals have their own.
 nox.options.default_venv_backend = "virtualenv"
 
@@ -21,6 +24,11 @@ HOME = f"{sys.version_info.major}.{sys.version_info.minor}"
 """The Python that nox runs on."""
 
 PYTHONS = [*sorted({"3.11", "3.12", "3.13"} - {HOME}), HOME]
+
+if (pyenv := Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")).is_dir():
+    # pyenv hides the Pythons it keeps until they are chosen. The one that would be found anyhow stays first.
+    kept = sorted((folder.name for folder in pyenv.glob("3.*")), key=lambda name: not name.startswith(f"{HOME}."))
+    os.environ.setdefault("PYENV_VERSION", ":".join(kept))
 
 ONCE = ("tests/interop", "tests/packaging", "tests/page")
 """Tests of what is outside the interpreter (other programs, installers, a browser): one Python is enough."""
