@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import statistics
-import subprocess
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests_support.environments import Environment, clean_environ
+from tests_support.served import process, start_up_url, until
 
 pytestmark = pytest.mark.packaging
 
@@ -70,9 +67,10 @@ def test_a_slow_import_would_be_noticed(alone: Environment) -> None:
     assert seconds_beside_pydantic(alone, busy, runs=1) > IMPORT_SECONDS
 
 
-def test_importing_events_starts_no_server_and_no_loop(alone: Environment) -> None:
-    heavy = "{'h11', 'anyio', 'asyncio', 'ssl', 'workflow_server.server', 'workflow_server.runtime'}"
-    assert alone.run("-c", f"import sys, workflows.events; print({heavy} & set(sys.modules))").strip() == "set()"
+def test_importing_the_names_of_workflows_loads_no_server(alone: Environment) -> None:
+    loaded = set(alone.run("-c", "import sys, workflows.events; print(*sys.modules)").split())
+    server = ("h11", "argparse", "workflow_server.server", "workflow_server.transports", "workflow_server.api")
+    assert loaded.isdisjoint(server)
 
 
 @pytest.mark.parametrize(
@@ -80,35 +78,15 @@ def test_importing_events_starts_no_server_and_no_loop(alone: Environment) -> No
 )
 def test_a_command_serves_the_guides_first_program(alone: Environment, command: tuple[str, ...]) -> None:
     """Each of the three commands prints the URL, answers a run, and ends cleanly at Ctrl+C."""
-    program = Path("programs", "my_server.py")
-    with subprocess.Popen(
-        [str(alone.script(command[0])), *command[1:], str(program), "--host", "127.0.0.1", "--port", "0"],
-        cwd=alone.path.parent,
-        env={**clean_environ(), "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as server:
-        printed = ""
-        try:
-            assert server.stdout is not None
-            while (url := re.search(r"http://127\.0\.0\.1:\d+", printed)) is None:
-                line = server.stdout.readline()
-                assert line, f"ended without a URL:\n{printed}"
-                printed += line
-            request = urllib.request.Request(
-                f"{url[0]}/workflows/greet/run",
-                data=b'{"start_event": {"name": "Ada"}}',
-                headers={"content-type": "application/json"},
-            )
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                assert json.load(answer)["result"]["value"]["result"] == "Hello, Ada!"
-            server.send_signal(signal.SIGINT if os.name != "nt" else signal.CTRL_BREAK_EVENT)
-            rest, _ = server.communicate(timeout=20)
-            assert server.returncode == 0, printed + rest
-            assert "Traceback" not in printed + rest
-        finally:
-            server.kill()
+    program = str(Path("programs", "my_server.py"))
+    arguments = [str(alone.script(command[0])), *command[1:], program, "--host", "127.0.0.1", "--port", "0"]
+    with process(arguments, cwd=alone.path.parent, env={**clean_environ(), "PYTHONUNBUFFERED": "1"}) as server:
+        server.url = until(lambda: start_up_url(server))
+        answer = server.ask("POST", "/workflows/greet/run", {"start_event": {"name": "Ada"}})
+        assert answer.json["result"]["value"] == {"result": "Hello, Ada!"}
+        assert server.ask("GET", "/").status == 200, "the page is not in the wheel"
+    assert server.process.returncode == 0, server.lines
+    assert "Traceback" not in "".join(server.lines)
 
 
 def test_uninstalled_again_nothing_is_left(new_environment: Callable[[], Environment]) -> None:
