@@ -1,4 +1,4 @@
-"""The import name `llama_agents`, shared with the distributions that have folders of it: see `workflow_server.aliases`."""
+"""The import name `llama_agents`, shared with other distributions' folders of it: see `workflow_server.aliases`."""
 
 from workflow_server.aliases import become_package, folders_on_path
 
