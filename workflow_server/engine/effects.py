@@ -1,0 +1,123 @@
+"""What the engine wants done once a batch is committed, and what it publishes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from workflow_server.engine.inputs import Answer, Execution, Failure
+from workflow_server.engine.message import EventKind, Message
+from workflow_server.events import StepState
+
+Ending = Literal["completed", "failed", "timed_out", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class StartStep:
+    """Run a step on an event."""
+
+    execution: Execution
+    step: str
+    message: Message
+    attempts: int
+    """How often it has failed before."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeStep:
+    """Give a waiting execution its answer."""
+
+    execution: Execution
+    wait: str
+    """Key of the wait."""
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class EndRun:
+    """The run is over: stop what still executes and tell whoever awaits it."""
+
+    ending: Ending
+
+
+Effect = StartStep | ResumeStep | EndRun
+
+
+@dataclass(frozen=True, slots=True)
+class StepChanged:
+    """An execution was queued, began or ended."""
+
+    step: str
+    state: StepState
+    worker: str
+    input: str
+    output: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BecameIdle:
+    """Nothing is queued, running or undelivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class WentUnhandled:
+    """No step takes an event that arrived."""
+
+    kind: EventKind
+    step: str | None
+    idle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed:
+    """A step failed for good."""
+
+    step: str
+    failure: Failure
+    attempts: int
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunTimedOut:
+    """The time limit was reached while these steps were active."""
+
+    limit: float
+    active: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunCancelled:
+    """The run was cancelled."""
+
+
+Fact = Message | StepChanged | BecameIdle | WentUnhandled | RunFailed | RunTimedOut | RunCancelled
+"""What a publication tells: an event of the workflow's, or news of the engine's (events too, once encoded)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Something readers of the stream will see, with its place in it."""
+
+    sequence: int
+    at: float
+    fact: Fact
+
+
+class Reaction:
+    """What came of one input.
+
+    Attributes:
+        effects: To be performed after the commit, in this order.
+        publications: New on the stream.
+        changed: Keys of the parts that the commit must write (or remove, if the run no longer has them).
+        verdict: The answer for inputs that ask for one.
+    """
+
+    __slots__ = ("changed", "effects", "publications", "verdict")
+
+    def __init__(self) -> None:
+        self.effects: list[Effect] = []
+        self.publications: list[Publication] = []
+        self.changed: set[str] = set()
+        self.verdict: Any = None

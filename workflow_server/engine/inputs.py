@@ -1,0 +1,180 @@
+"""Everything that can happen to a run. Each input carries its time, in seconds since the epoch.
+
+Ids, retry verdicts and deadlines are decided outside and arrive here, so that folding the same
+inputs gives the same run, always.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from workflow_server.engine.message import EventKind, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution of a work item. What a past execution says or returns does nothing."""
+
+    item: int
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What an execution ended with instead of a result."""
+
+    exception: BaseException = field(compare=False)
+    type: str
+    """Qualified name of its class."""
+    text: str
+    """`str(exception)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The run begins with its start event."""
+
+    at: float
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An event was sent, from outside or (with `by`) by a step. Verdict: a `Misdirected`, or `None`."""
+
+    at: float
+    message: Message
+    step: str | None = None
+    by: Execution | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An event was written to the stream, by a step or from outside."""
+
+    at: float
+    message: Message
+    by: Execution | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """An execution ended with an event, or with nothing."""
+
+    at: float
+    by: Execution
+    message: Message | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An execution failed. `delay` is the verdict of the retry policy: seconds to wait, `None` for no retry."""
+
+    at: float
+    by: Execution
+    failure: Failure
+    delay: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A step gave an event to a buffer. Verdict: the complete set in the order of `expected`, or `None`."""
+
+    at: float
+    by: Execution
+    ordinal: int
+    """How many events this execution gave to this buffer before."""
+    message: Message
+    expected: tuple[str, ...]
+    """Routing names of the awaited classes, in the order of the answer."""
+    buffer: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitBegan:
+    """A step waits for an event. Verdict: an `Answer` if it is there already, else `Suspended`."""
+
+    at: float
+    by: Execution
+    ordinal: int
+    """How many waits for this event class this execution began before."""
+    kind: EventKind
+    shared_id: str | None = None
+    """The id that the step gave the wait; waits of one step with one id are one wait."""
+    requirements: dict[str, Any] = field(default_factory=dict[str, Any])
+    prompt: Message | None = None
+    """Published when the wait is new."""
+    due: float | None = None
+    """When the wait times out."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitAbandoned:
+    """A step stopped waiting by itself, for example because a deadline of its own passed."""
+
+    at: float
+    by: Execution
+    wait: str
+    """Key of the wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReached:
+    """Time has come to `at`: delays and waits that are due by then take their course."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimitReached:
+    """The run has been alive for as long as it may."""
+
+    at: float
+    limit: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody wants the run to end."""
+
+    at: float
+
+
+Input = (
+    Started
+    | Sent
+    | Published
+    | Returned
+    | Failed
+    | Collected
+    | WaitBegan
+    | WaitAbandoned
+    | ClockReached
+    | TimeLimitReached
+    | CancelRequested
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Verdict for a wait: the event, or `None` if the time for it is over."""
+
+    message: Message | None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """Verdict for a wait that is open."""
+
+    wait: str
+    """Its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misdirected:
+    """Verdict for a targeted event: the step does not exist, or does not take such events."""
+
+    step: str
+    exists: bool

@@ -1,0 +1,225 @@
+"""The engine's one function: `reduce(run, input) -> Reaction`.
+
+    input                 what it does
+    Started, Sent         route the event: answer waits, make work, or report it unhandled
+    Published             put it on the stream
+    Returned              finish the work item, then route what it returned; a stop event ends the run
+    Failed                retry at once or later, hand over to a `catch_error` handler, or fail the run
+    Collected, WaitBegan, WaitAbandoned  see `waiting`
+    ClockReached          let delayed work and waits that are due take their course
+    TimeLimitReached, CancelRequested  end the run
+
+A run that has ended ignores every input, and so does each input of a past execution.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import assert_never
+
+from workflow_server.engine.effects import (
+    Ending,
+    EndRun,
+    Fact,
+    Reaction,
+    RunCancelled,
+    RunFailed,
+    RunTimedOut,
+    StepChanged,
+)
+from workflow_server.engine.inputs import (
+    Answer,
+    CancelRequested,
+    ClockReached,
+    Collected,
+    Failed,
+    Input,
+    Published,
+    Returned,
+    Sent,
+    Started,
+    TimeLimitReached,
+    WaitAbandoned,
+    WaitBegan,
+)
+from workflow_server.engine.message import Message, message_of
+from workflow_server.engine.routing import (
+    UNASSIGNED,
+    Recoveries,
+    announce_idleness,
+    answer_wait,
+    deliver,
+    deliver_to,
+    fill_slots,
+    free_slot,
+    publish,
+    requeue_first,
+)
+from workflow_server.engine.state import ItemPhase, Run, StepLoad, Wait, WorkItem
+from workflow_server.engine.waiting import abandon_wait, begin_wait, collect, forget_item
+from workflow_server.events import StepFailedEvent, StepState
+
+
+def reduce(run: Run, input: Input) -> Reaction:
+    """Fold `input` into `run`.
+
+    Args:
+        run: Changed in place.
+        input: What happened.
+
+    Returns:
+        What to commit, what to do after the commit, and the verdict for the caller.
+    """
+    reaction = Reaction()
+    if run.ending is not None:
+        return reaction
+    match input:
+        case Started():
+            deliver(run, input.at, input.message, reaction)
+        case Sent():
+            _send(run, input, reaction)
+        case Published():
+            if input.by is None or run.live(input.by) is not None:
+                publish(run, input.at, input.message, reaction)
+        case Returned():
+            if (item := run.live(input.by)) is not None:
+                _finish(run, item, input, reaction)
+        case Failed():
+            if (item := run.live(input.by)) is not None:
+                _fail(run, item, input, reaction)
+        case Collected():
+            if (item := run.live(input.by)) is not None:
+                collect(run, item, input, reaction)
+        case WaitBegan():
+            if (item := run.live(input.by)) is not None:
+                begin_wait(run, item, input, reaction)
+        case WaitAbandoned():
+            if (item := run.live(input.by)) is not None:
+                abandon_wait(run, item, input, reaction)
+        case ClockReached():
+            _catch_up(run, input.at, reaction)
+        case TimeLimitReached():
+            run.error = f"Workflow timed out after {input.limit}s"
+            _end(run, input.at, "timed_out", RunTimedOut(input.limit, run.active_steps), reaction)
+        case CancelRequested():
+            _end(run, input.at, "cancelled", RunCancelled(), reaction)
+        case _:
+            assert_never(input)
+    announce_idleness(run, input.at, reaction)
+    return reaction
+
+
+def _send(run: Run, sent: Sent, reaction: Reaction) -> None:
+    recoveries: Recoveries = ()
+    if sent.by is not None:
+        item = run.live(sent.by)
+        if item is None:
+            return
+        recoveries = item.recoveries
+    else:
+        # An event from outside begins a new stretch of work: idleness after it is announced anew.
+        run.idle = False
+    if sent.step is None:
+        deliver(run, sent.at, sent.message, reaction, recoveries=recoveries)
+    else:
+        reaction.verdict = deliver_to(run, sent.at, sent.message, sent.step, reaction, recoveries=recoveries)
+
+
+def _finish(run: Run, item: WorkItem, returned: Returned, reaction: Reaction) -> None:
+    at, message = returned.at, returned.message
+    output = "NoneType" if message is None else message.kind.type
+    _leave_worker(run, at, item, output, reaction)
+    forget_item(run, item, reaction)
+    if message is not None and message.kind.stops:
+        run.result = message
+        _end(run, at, "completed", message, reaction)
+        return
+    fill_slots(run, at, item.step, reaction)
+    if message is not None:
+        if message.kind.asks:
+            publish(run, at, message, reaction)
+        deliver(run, at, message, reaction, recoveries=item.recoveries)
+
+
+def _fail(run: Run, item: WorkItem, failed: Failed, reaction: Reaction) -> None:
+    at = failed.at
+    _leave_worker(run, at, item, None, reaction)
+    item.failures += 1
+    item.incarnation += 1
+    item.last_failure, item.last_failed_at = failed.failure, at
+    reaction.changed.add(item.key)
+    if failed.delay is not None:
+        if failed.delay > 0:
+            item.phase = ItemPhase.DELAYED
+            item.not_before = at + failed.delay
+            run.remember_due(item.not_before, item.key)
+            fill_slots(run, at, item.step, reaction)
+        else:
+            requeue_first(run, at, item, reaction)
+        return
+    elapsed = at - (at if item.first_started is None else item.first_started)
+    handed_over = _to_catcher(run, item, failed, elapsed)
+    if handed_over is None:
+        run.error, run.exception = failed.failure.text, failed.failure.exception
+        _end(run, at, "failed", RunFailed(item.step, failed.failure, item.failures, elapsed), reaction)
+        return
+    message, catcher, recoveries = handed_over
+    forget_item(run, item, reaction)
+    fill_slots(run, at, item.step, reaction)
+    deliver_to(run, at, message, catcher, reaction, recoveries=recoveries)
+
+
+def _to_catcher(run: Run, item: WorkItem, failed: Failed, elapsed: float) -> tuple[Message, str, Recoveries] | None:
+    """Return what goes to the responsible `catch_error` handler, if it may recover this lineage once more."""
+    catcher = run.shape.steps[item.step].catcher
+    exception = failed.failure.exception
+    if catcher is None or not isinstance(exception, Exception):
+        return None
+    spent = dict(item.recoveries)
+    if spent.get(catcher, 0) >= run.shape.steps[catcher].max_recoveries:
+        return None
+    spent[catcher] = spent.get(catcher, 0) + 1
+    event = StepFailedEvent(
+        step_name=item.step,
+        input_event=item.message.event,
+        exception=exception,
+        attempts=item.failures,
+        elapsed_seconds=elapsed,
+        failed_at=datetime.fromtimestamp(failed.at, UTC),
+    )
+    return message_of(event), catcher, tuple(sorted(spent.items()))
+
+
+def _leave_worker(run: Run, at: float, item: WorkItem, output: str | None, reaction: Reaction) -> None:
+    worker = UNASSIGNED if item.worker is None else str(item.worker)
+    news = StepChanged(item.step, StepState.NOT_RUNNING, worker, item.message.kind.type, output)
+    publish(run, at, news, reaction)
+    free_slot(run, item)
+    # A step may end while a task of its own still waits.
+    item.waits_on.clear()
+    run.waiting.discard(item.id)
+
+
+def _catch_up(run: Run, at: float, reaction: Reaction) -> None:
+    while (due := run.next_due()) is not None and due[0] <= at:
+        part = run.part(due[1])
+        if isinstance(part, WorkItem):
+            requeue_first(run, at, part, reaction)
+        elif isinstance(part, Wait):
+            answer_wait(run, at, part, Answer(None), reaction)
+
+
+def _end(run: Run, at: float, ending: Ending, fact: Fact, reaction: Reaction) -> None:
+    """End the run: nothing that still executes is heard again, and nothing is left to continue."""
+    publish(run, at, fact, reaction)
+    run.ending = ending
+    run.active_at_end = run.active_steps
+    reaction.changed.update(item.key for item in run.items.values())
+    reaction.changed.update((*run.waits, *run.contributions))
+    for parts in (run.items, run.waits, run.contributions, run.held, run.open_waits):
+        parts.clear()
+    run.waiting.clear()
+    run.dues.clear()
+    run.loads = {name: StepLoad() for name in run.shape.steps}
+    run.idle = False
+    reaction.effects = [EndRun(ending)]

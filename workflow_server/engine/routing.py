@@ -1,0 +1,158 @@
+"""How an event finds its steps, and how a step finds a worker."""
+
+from __future__ import annotations
+
+from workflow_server.engine.effects import (
+    BecameIdle,
+    Fact,
+    Publication,
+    Reaction,
+    ResumeStep,
+    StartStep,
+    StepChanged,
+    WentUnhandled,
+)
+from workflow_server.engine.inputs import Answer, Misdirected
+from workflow_server.engine.message import Message, meets
+from workflow_server.engine.state import ItemPhase, Run, Wait, WorkItem
+from workflow_server.events import StepState
+
+UNASSIGNED = "<enqueued>"
+"""Stands for the worker number of work that has none yet."""
+
+Recoveries = tuple[tuple[str, int], ...]
+
+
+def publish(run: Run, at: float, fact: Fact, reaction: Reaction) -> None:
+    """Put `fact` on the stream, under the next sequence number."""
+    reaction.publications.append(Publication(run.next_sequence, at, fact))
+    run.next_sequence += 1
+
+
+def deliver(run: Run, at: float, message: Message, reaction: Reaction, *, recoveries: Recoveries = ()) -> None:
+    """Give an untargeted event to every wait and step that takes it.
+
+    A step whose wait it answers does not get it as new work too.
+    """
+    answered = answer_waits(run, at, message, None, reaction)
+    takers = [taker.name for taker in run.shape.takers(message.kind) if taker.name not in answered]
+    for name in takers:
+        add_item(run, at, name, message, reaction, recoveries)
+    if not takers and not answered and not message.kind.asks:
+        publish(run, at, WentUnhandled(message.kind, None, is_idle(run)), reaction)
+
+
+def deliver_to(
+    run: Run, at: float, message: Message, step: str, reaction: Reaction, *, recoveries: Recoveries = ()
+) -> Misdirected | None:
+    """Give an event to one step: to its waits, else as new work. Return what is wrong with the target, if anything."""
+    shape = run.shape.steps.get(step)
+    if shape is None:
+        return Misdirected(step, exists=False)
+    if answer_waits(run, at, message, step, reaction):
+        return None
+    if not shape.takes(message.kind):
+        return Misdirected(step, exists=True)
+    add_item(run, at, step, message, reaction, recoveries)
+    return None
+
+
+def answer_waits(run: Run, at: float, message: Message, step: str | None, reaction: Reaction) -> set[str]:
+    """Answer all waits (of `step`, if given) that `message` fits; return the names of their steps."""
+    steps: set[str] = set()
+    for name in message.kind.lineage:
+        for wait in list(run.open_waits.get(name, {}).values()):
+            fits = wait.matches(message.kind) and (step is None or wait.step == step)
+            if fits and meets(message.event, wait.requirements):
+                answer_wait(run, at, wait, Answer(message), reaction)
+                steps.add(wait.step)
+    return steps
+
+
+def answer_wait(run: Run, at: float, wait: Wait, answer: Answer, reaction: Reaction) -> None:
+    """Close `wait` with `answer`; whoever is suspended in it goes on as soon as a slot is free."""
+    wait.answer = answer
+    run.open_waits[wait.kind.name].pop(wait.key, None)
+    reaction.changed.add(wait.key)
+    for id in wait.holders:
+        item = run.items[id]
+        if wait.key not in item.waits_on:
+            continue
+        if item.phase is ItemPhase.RUNNING:
+            # Another of its waits was answered before, so it has a worker already.
+            _resume(run, item, reaction)
+        elif item.phase is ItemPhase.WAITING:
+            run.waiting.discard(id)
+            item.phase = ItemPhase.ANSWERED
+            run.loads[item.step].answered.append(id)
+            reaction.changed.add(item.key)
+    fill_slots(run, at, wait.step, reaction)
+
+
+def add_item(run: Run, at: float, step: str, message: Message, reaction: Reaction, recoveries: Recoveries) -> None:
+    """Make new work for `step`: it begins at once if a worker is free, else it queues."""
+    item = WorkItem(id=run.next_item, step=step, message=message, recoveries=recoveries)
+    run.next_item += 1
+    run.items[item.id] = item
+    reaction.changed.add(item.key)
+    run.loads[step].queued.append(item.id)
+    fill_slots(run, at, step, reaction)
+    if item.phase is ItemPhase.QUEUED:
+        publish(run, at, StepChanged(step, StepState.PREPARING, UNASSIGNED, message.kind.type), reaction)
+
+
+def requeue_first(run: Run, at: float, item: WorkItem, reaction: Reaction) -> None:
+    """Put a failed item before all other new work of its step."""
+    item.phase = ItemPhase.QUEUED
+    item.not_before = None
+    reaction.changed.add(item.key)
+    run.loads[item.step].queued.appendleft(item.id)
+    fill_slots(run, at, item.step, reaction)
+
+
+def free_slot(run: Run, item: WorkItem) -> None:
+    """Take the worker from `item`, if it has one."""
+    if item.worker is not None:
+        run.loads[item.step].busy.discard(item.worker)
+        item.worker = None
+
+
+def fill_slots(run: Run, at: float, step: str, reaction: Reaction) -> None:
+    """Give the free workers of `step` to what waits for one: answered waits first, then new work in order."""
+    load, limit = run.loads[step], run.shape.steps[step].num_workers
+    while (load.answered or load.queued) and (worker := load.take_slot(limit)) is not None:
+        resumed = bool(load.answered)
+        item = run.items[load.answered.popleft() if resumed else load.queued.popleft()]
+        item.worker = worker
+        item.phase = ItemPhase.RUNNING
+        if item.first_started is None:
+            item.first_started = at
+        reaction.changed.add(item.key)
+        publish(run, at, StepChanged(step, StepState.RUNNING, str(worker), item.message.kind.type), reaction)
+        if resumed:
+            _resume(run, item, reaction)
+        else:
+            reaction.effects.append(StartStep(item.execution, step, item.message, item.failures))
+
+
+def _resume(run: Run, item: WorkItem, reaction: Reaction) -> None:
+    """Hand `item` the answers of those of its waits that have one."""
+    for key in list(item.waits_on):
+        answer = run.waits[key].answer
+        if answer is not None:
+            item.waits_on.remove(key)
+            reaction.effects.append(ResumeStep(item.execution, key, answer))
+    reaction.changed.add(item.key)
+
+
+def is_idle(run: Run) -> bool:
+    """Tell whether nothing is queued, delayed, running or about to go on."""
+    return len(run.items) == len(run.waiting)
+
+
+def announce_idleness(run: Run, at: float, reaction: Reaction) -> None:
+    """Publish once that the run has become idle."""
+    idle = run.ending is None and is_idle(run)
+    if idle and not run.idle:
+        publish(run, at, BecameIdle(), reaction)
+    run.idle = idle

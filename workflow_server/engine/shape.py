@@ -1,0 +1,68 @@
+"""What a workflow's code contributes to routing, as data.
+
+A run keeps its shape, so that a program whose code has changed meets its older runs knowingly:
+the run goes by the shape it was started with until an input says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from workflow_server.definition.compiled import Definition
+from workflow_server.engine.message import EventKind
+from workflow_server.naming import routing_name
+
+
+@dataclass(frozen=True, slots=True)
+class StepShape:
+    """One step, as routing sees it."""
+
+    name: str
+    accepts: frozenset[str]
+    """Routing names of the event classes it takes."""
+    subclasses: bool
+    """Whether it takes subclasses of those as well."""
+    num_workers: int
+    catcher: str | None = None
+    """The `catch_error` handler responsible for its failures."""
+    max_recoveries: int = 0
+    """For a handler: how often it may recover within one lineage of events."""
+
+    def takes(self, kind: EventKind) -> bool:
+        """Tell whether an event of `kind` goes to this step."""
+        if kind.stops:
+            return False
+        return kind.name in self.accepts or (self.subclasses and not self.accepts.isdisjoint(kind.lineage))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A workflow's steps in routing order."""
+
+    workflow: str
+    steps: Mapping[str, StepShape]
+    _takers: dict[str, tuple[StepShape, ...]] = field(default_factory=dict[str, tuple[StepShape, ...]], compare=False)
+
+    def takers(self, kind: EventKind) -> tuple[StepShape, ...]:
+        """Return the steps that an untargeted event of `kind` goes to, in routing order."""
+        found = self._takers.get(kind.name)
+        if found is None:
+            found = self._takers[kind.name] = tuple(step for step in self.steps.values() if step.takes(kind))
+        return found
+
+
+def shape_of(definition: Definition) -> Shape:
+    """Return the shape of a compiled workflow."""
+    steps: dict[str, StepShape] = {}
+    for name, step in definition.steps.items():
+        config = step.config
+        steps[name] = StepShape(
+            name=name,
+            accepts=frozenset(routing_name(cls) for cls in config.accepted_events),
+            subclasses=config.accept_event_subclasses,
+            num_workers=config.num_workers,
+            catcher=definition.handlers.get(name),
+            max_recoveries=config.catches.max_recoveries if config.catches else 0,
+        )
+    return Shape(definition.name, steps)

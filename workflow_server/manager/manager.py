@@ -1,0 +1,295 @@
+"""The handler manager: executes commands.
+
+    command -> (workflows, runs in memory, store) -> outcome
+
+An outcome is returned only when everything it tells is committed. Cancelling `execute`, as a transport does when
+its client goes away, stops the waiting and nothing else: the run goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import assert_never
+
+
+from workflow_server.api.commands import (
+    CancelHandler,
+    CheckHealth,
+    CheckReadiness,
+    Command,
+    DescribeEvents,
+    DescribeGraph,
+    DescribeSchema,
+    GetHandler,
+    GetResult,
+    ListHandlers,
+    ListWorkflows,
+    SendEvent,
+    StartRun,
+    StreamEvents,
+)
+from workflow_server.api.outcomes import (
+    Cancelled,
+    Deleted,
+    EventAccepted,
+    EventsExist,
+    EventSchemas,
+    EventsOpened,
+    Graph,
+    HandlerFound,
+    HandlersListed,
+    Health,
+    NothingLeft,
+    Outcome,
+    Readiness,
+    Refusal,
+    Refused,
+    ResultFound,
+    RunAccepted,
+    RunFinished,
+    Schemas,
+    WorkflowNames,
+)
+from workflow_server.errors import SerializationError, StoreError
+from workflow_server.manager.runs import ActiveRun, ActiveRuns
+from workflow_server.manager.served import ServedWorkflow, WrongStartEvent
+from workflow_server.runtime.context import describe_misdirection
+from workflow_server.runtime.feed import EventFeed, HandlerListing, News
+from workflow_server.runtime.host import current_host
+from workflow_server.runtime.workflow import new_id
+from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery, Verdict
+from workflow_server.wire.envelopes import EventValidationError
+from workflow_server.wire.records import HandlerRecord
+
+log = logging.getLogger("workflow_server")
+
+_NO_WORKFLOW = Refused(Refusal.NOT_FOUND, "Workflow not found")
+_NO_HANDLER = Refused(Refusal.NOT_FOUND, "Handler not found")
+_STOPPING = Refused(Refusal.UNAVAILABLE, "The server is stopping; try again soon.", retry_after=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerOptions:
+    """What can be set about handlers. Times in seconds."""
+
+    heartbeat: float | None = 15.0
+    """A silent event stream sends a heartbeat after this; `None` for never."""
+    cancel_within: float = 5.0
+    """How long a cancel waits for steps to stop."""
+    shutdown_grace: float = 10.0
+    """How long stopping lets running steps go on."""
+
+
+class HandlerManager:
+    """Executes commands for the served workflows.
+
+    Args:
+        workflows: The served workflows by name; read at each command.
+        store: Keeps the runs. Started and closed by the manager.
+        options: See `ManagerOptions`.
+    """
+
+    def __init__(
+        self, workflows: dict[str, ServedWorkflow], store: AbstractWorkflowStore, options: ManagerOptions
+    ) -> None:
+        self._workflows = workflows
+        self._store = store
+        self._options = options
+        self._news = News()
+        self._runs: ActiveRuns | None = None
+
+    async def start(self) -> None:
+        """Make ready for commands, on the running loop."""
+        await self._store.start()
+        self._runs = ActiveRuns(current_host(), self._store, self._news)
+
+    async def stop(self) -> None:
+        """Refuse new work, let running steps end within the grace time, stop the rest, and close the store."""
+        runs, self._runs = self._runs, None
+        if runs is not None:
+            await runs.stop(self._options.shutdown_grace)
+            await self._store.close()
+
+    async def execute(self, command: Command) -> Outcome:
+        """Do what `command` says and return what came of it."""
+        match command:
+            case CheckHealth():
+                return Health(self._runs is not None)
+            case CheckReadiness():
+                return self._readiness()
+            case ListWorkflows():
+                return WorkflowNames(tuple(self._workflows))
+            case DescribeSchema() | DescribeEvents() | DescribeGraph():
+                return self._describe(command)
+            case ListHandlers():
+                query = HandlerQuery(workflow_name_in=command.workflow_name, status_in=command.status)  # type: ignore[arg-type]
+                return HandlersListed(HandlerListing(self._store, query))
+            case GetHandler():
+                record = await self._store.handler(command.handler_id)
+                return _NO_HANDLER if record is None else HandlerFound(record)
+            case GetResult():
+                record = await self._store.handler(command.handler_id)
+                return _NO_HANDLER if record is None else ResultFound(record)
+            case StreamEvents():
+                return await self._stream(command)
+            case StartRun() | SendEvent() | CancelHandler():
+                return _STOPPING if self._runs is None else await self._act(self._runs, command)
+            case _:
+                assert_never(command)
+
+    async def _act(self, runs: ActiveRuns, command: StartRun | SendEvent | CancelHandler) -> Outcome:
+        match command:
+            case StartRun():
+                return await self._start(runs, command)
+            case SendEvent():
+                return await self._send(runs, command)
+            case CancelHandler():
+                return await self._cancel(runs, command)
+
+    def _readiness(self) -> Readiness:
+        if self._runs is None:
+            return Readiness(False, ("The server has not started, or is stopping.",))
+        return Readiness(True)
+
+    def _describe(self, command: DescribeSchema | DescribeEvents | DescribeGraph) -> Outcome:
+        served = self._workflows.get(command.workflow)
+        if served is None:
+            named = isinstance(command, DescribeEvents)
+            return Refused(Refusal.NOT_FOUND, f"Workflow '{command.workflow}' not found") if named else _NO_WORKFLOW
+        match command:
+            case DescribeSchema():
+                start, stop = served.schemas()
+                return Schemas(start, stop)
+            case DescribeEvents():
+                return EventSchemas(served.event_schemas())
+            case DescribeGraph():
+                return Graph(served.graph())
+
+    # Starting
+
+    async def _start(self, runs: ActiveRuns, command: StartRun) -> Outcome:
+        served = self._workflows.get(command.workflow)
+        if served is None:
+            return _NO_WORKFLOW
+        if command.context:
+            return _invalid("Context API is disabled: this version of the server takes no context to start from.")
+        try:
+            event = served.read_start_event(command.start_event)
+        except WrongStartEvent as error:
+            return _invalid(str(error))
+        except EventValidationError as error:
+            return _invalid(f"Validation error for 'start_event': {error}")
+        handler_id = command.handler_id or new_id()
+        known = await self._store.handler(handler_id) if command.handler_id else None
+        if known is not None and known.status == "running":
+            return _already_running(handler_id)
+        continues = known is not None and known.workflow_name == served.name
+        state = dict(await self._store.state(known.run_id)) if known is not None and continues else {}
+        if runs.get(handler_id) is not None:
+            return _already_running(handler_id)
+        try:
+            run = runs.start(served, handler_id, event, state)
+            accepted = await run.accepted()
+        except (SerializationError, ValueError) as error:
+            return _invalid(f"Validation error for 'start_event': {error}")
+        if accepted is Verdict.CONFLICT:
+            return _already_running(handler_id)
+        return await _finished(run) if command.wait else RunAccepted(run.journal.record)
+
+    # Events from outside
+
+    async def _send(self, runs: ActiveRuns, command: SendEvent) -> Outcome:
+        found = await self._running(runs, command.handler_id)
+        if isinstance(found, Refused):
+            return found
+        try:
+            event = found.served.read_event(command.event)
+            refusal = await found.send(event, command.step)
+        except EventValidationError as error:
+            return _invalid(str(error))
+        except SerializationError as error:
+            return _invalid(f"Failed to send event: {error}")
+        except StoreError:
+            return _NO_HANDLER
+        if refusal is not None:
+            return _invalid(f"Failed to send event: {describe_misdirection(refusal, type(event))}")
+        return EventAccepted()
+
+    async def _running(self, runs: ActiveRuns, handler_id: str) -> ActiveRun | Refused:
+        run = runs.get(handler_id)
+        if run is not None and run.runner.run.ending is None:
+            return run
+        record = await self._store.handler(handler_id)
+        if record is None:
+            return _NO_HANDLER
+        if record.status != "running":
+            return Refused(Refusal.CONFLICT, "Workflow already completed")
+        # Its end is being committed, or another server has it.
+        return Refused(Refusal.CONFLICT, f"Handler '{handler_id}' can't take events right now")
+
+    # Cancelling
+
+    async def _cancel(self, runs: ActiveRuns, command: CancelHandler) -> Outcome:
+        record = await self._store.handler(command.handler_id)
+        if record is None or (record.status != "running" and not command.purge):
+            return _NO_HANDLER
+        run = runs.get(command.handler_id)
+        unstopped: tuple[str, ...] = ()
+        if run is not None:
+            unstopped = await run.runner.cancel(self._options.cancel_within)
+        if not command.purge:
+            return Cancelled(unstopped)
+        return Deleted(unstopped) if await self._store.delete(command.handler_id) else _NO_HANDLER
+
+    # Reading events
+
+    async def _stream(self, command: StreamEvents) -> Outcome:
+        record = await self._run_of(command)
+        if record is None:
+            return _NO_HANDLER
+        after = command.after
+        if after == "now":
+            after = await self._store.next_sequence(record.run_id) - 1
+        if record.status != "running" and not await self._store.events(record.run_id, after, 1):
+            return NothingLeft()
+        if command.head_only:
+            return EventsExist(command.sse)
+        return EventsOpened(
+            source=EventFeed(self._store, self._news, record.run_id, after),
+            sse=command.sse,
+            include_internal=command.include_internal,
+            include_qualified_name=command.include_qualified_name,
+            heartbeat=self._options.heartbeat,
+        )
+
+    async def _run_of(self, command: StreamEvents) -> HandlerRecord | None:
+        """Return the run whose events are asked for: the handler's current one, or an earlier one by id."""
+        if command.run_id is None:
+            return await self._store.handler(command.handler_id)
+        run = await self._store.run(command.run_id)
+        return run if run is not None and run.handler_id == command.handler_id else None
+
+
+async def _finished(run: ActiveRun) -> Outcome:
+    record = await run.end()
+    if record is None:
+        detail = f"The server is stopping before the run has ended; ask for handler {run.handler_id} later."
+        return Refused(Refusal.UNAVAILABLE, detail, retry_after=1)
+    if record.status != "completed":
+        exception = run.runner.run.exception
+        where = f"(handler={record.handler_id}, run={record.run_id})"
+        log.error("Workflow %s %s raised an exception", record.workflow_name, where, exc_info=exception)
+        finished = f"finished with status={record.status}"
+        log.error("Workflow %s %s error=%s %s", record.workflow_name, finished, record.error, where)
+    return RunFinished(record)
+
+
+def _invalid(detail: str) -> Refused:
+    return Refused(Refusal.INVALID, detail)
+
+
+def _already_running(handler_id: str) -> Refused:
+    return Refused(Refusal.CONFLICT, f"Handler '{handler_id}' is already running")
+
+

@@ -1,0 +1,152 @@
+"""A workflow under the name it is served by, and the events that clients may give it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.errors import PydanticInvalidForJsonSchema
+
+from workflow_server.definition.graph import draw
+from workflow_server.errors import ServerUsageError
+from workflow_server.events import Event, StartEvent
+from workflow_server.naming import TypeTable, qualified_name
+from workflow_server.runtime.context import Context
+from workflow_server.runtime.host import Host
+from workflow_server.runtime.runner import Runner
+from workflow_server.runtime.state_store import DictState, InMemoryStateStore, load_state
+from workflow_server.runtime.workflow import Workflow
+from workflow_server.api.commands import MISSING
+from workflow_server.wire.envelopes import EventValidationError, read_event
+
+
+class ServedWorkflow:
+    """A workflow as clients know it.
+
+    Args:
+        name: The name in paths.
+        workflow: The workflow.
+        additional_events: Classes that clients may send though no step's signature names them.
+
+    Raises:
+        WorkflowValidationError: The workflow does not hold together.
+    """
+
+    def __init__(self, name: str, workflow: Workflow, additional_events: tuple[type[Event], ...]) -> None:
+        workflow.validate_once()
+        self.name = name
+        self.workflow = workflow
+        self.additional_events = additional_events
+        self._events = TypeTable((*workflow.events, *additional_events))
+
+    # What clients send
+
+    def read_start_event(self, given: Any) -> StartEvent:
+        """Return the start event that a client's JSON value stands for.
+
+        Args:
+            given: An envelope, bare fields, either of them as JSON text, or `MISSING`.
+
+        Raises:
+            EventValidationError: It stands for none; the text says why.
+            WrongStartEvent: It is another event of the workflow.
+        """
+        start = self.workflow.start_event_class
+        if given is MISSING or given is None:
+            given = {}
+        event = read_event(_as_bare_fields(given, start), self._events, start)
+        if not isinstance(event, start):
+            raise WrongStartEvent(f"Start event must be an instance of {start}")
+        return event
+
+    def read_event(self, given: Any) -> Event:
+        """Return the event that a client's JSON value stands for: an envelope, or its JSON text.
+
+        Raises:
+            EventValidationError: It stands for none that this workflow knows; the text says why.
+        """
+        return read_event(given, self._events)
+
+    # What it is made of
+
+    def schemas(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the JSON schemas of its start and its stop event."""
+        return _schema(self.workflow.start_event_class), _schema(self.workflow.stop_event_class)
+
+    def event_schemas(self) -> tuple[dict[str, Any], ...]:
+        """Return the JSON schemas of all events: those in signatures, then the additional ones."""
+        return tuple(_schema(cls) for cls in dict.fromkeys((*self.workflow.events, *self.additional_events)))
+
+    def graph(self) -> dict[str, Any]:
+        """Return its drawing."""
+        return draw(self.workflow.definition).model_dump(mode="json")
+
+    # Its runs
+
+    def make_runner(self, host: Host, run_id: str, state: dict[str, str]) -> Runner:
+        """Return a runner for a new run, not yet begun and without a journal.
+
+        Args:
+            host: The loop's shared means.
+            run_id: Its id.
+            state: What an earlier run of the handler left, as JSON text by key.
+
+        Raises:
+            ValueError: The state can't be read, or its type has fields without defaults.
+        """
+        state_type = self.workflow.definition.state_type or DictState
+        store = InMemoryStateStore(load_state(state, state_type, self.workflow.serializer))
+        context: Context[Any] = Context(self.workflow)
+        context.use_store(store)
+        return Runner(host, self.workflow.plan(run_id, context.for_step), store)
+
+
+class WrongStartEvent(EventValidationError):
+    """An event was given that does not begin this workflow."""
+
+
+def _as_bare_fields(given: Any, start: type[StartEvent]) -> Any:
+    """Take an envelope of the base `StartEvent` as fields of `start`.
+
+    The client sends exactly that when no input is given, whatever the workflow's start event is.
+    """
+    if start is StartEvent or not isinstance(given, dict) or "value" not in given and "data" not in given:
+        return given
+    named = {given.get("type"), given.get("qualified_name")} - {None}
+    if named and named <= {"StartEvent", qualified_name(StartEvent)}:
+        value = given.get("value", given.get("data"))
+        # An event without input has no fields, or none but the empty extras.
+        return value if value is not None else {}
+    return given
+
+
+def _schema(cls: type[Event]) -> dict[str, Any]:
+    try:
+        return cls.model_json_schema()
+    except PydanticInvalidForJsonSchema:
+        # A field of a type without JSON form: say what can be said.
+        return {"title": cls.__name__, "type": "object"}
+
+
+def check_served(name: str, workflow: object, taken: bool) -> Workflow:
+    """Return `workflow` if it can be served as `name`.
+
+    Raises:
+        ServerUsageError: It can't; the sentence says what to do.
+    """
+    if isinstance(workflow, type):
+        kind = workflow.__name__
+        raise ServerUsageError(f"add_workflow({name!r}, …) needs an instance: write {kind}() instead of {kind}")
+    if not isinstance(workflow, Workflow):
+        kind = f"{type(workflow).__module__}.{type(workflow).__qualname__}"
+        bases = {base.__module__.partition(".")[0] for base in type(workflow).__mro__}
+        hint = (
+            "it comes from another package called 'workflows'; import Workflow and step from 'workflow_server' instead"
+            if "workflows" in bases
+            else "it must be an instance of a subclass of Workflow"
+        )
+        raise ServerUsageError(f"add_workflow({name!r}, …) can't serve a {kind}: {hint}")
+    if taken:
+        raise ServerUsageError(f"A workflow is served as {name!r} already; choose another name")
+    return workflow
+
+

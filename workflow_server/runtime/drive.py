@@ -1,0 +1,42 @@
+"""Running a coroutine inside another task as if it had a task of its own.
+
+Each step has its own context variables, yet no task of its own: the worker drives its coroutine by hand and
+switches the context at each turn. On asyncio and trio alike, whatever the coroutine yields to the loop is handed
+through, and whatever the loop sends or throws goes back in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from contextvars import Context
+from types import coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@coroutine
+def drive(steps: Coroutine[Any, Any, T], context: Context) -> Generator[Any, Any, T]:
+    """Await `steps` with the context variables of `context`.
+
+    Args:
+        steps: The coroutine.
+        context: Entered for each stretch of it between two suspensions.
+
+    Returns:
+        What it returns; what it raises is raised.
+    """
+    advance, value = steps.send, None
+    while True:
+        try:
+            yielded = context.run(advance, value)
+        except StopIteration as stop:
+            return stop.value
+        try:
+            value = yield yielded
+            advance = steps.send
+        except GeneratorExit:
+            context.run(steps.close)
+            raise
+        except BaseException as error:
+            advance, value = steps.throw, error  # type: ignore[assignment]  # both take one argument

@@ -1,0 +1,111 @@
+"""One execution of a step: calling the function, and telling how it ended."""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from contextvars import Context as ContextVars
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+
+from workflow_server.definition.compiled import StepDefinition
+from workflow_server.engine.effects import StartStep
+from workflow_server.engine.inputs import Answer, Execution
+from workflow_server.events import Event
+from workflow_server.runtime.drive import drive
+from workflow_server.runtime.threads import StepThreads
+
+# Weak, because a timer that a step leaves behind keeps its context variables, and must not keep the run.
+_current: ContextVar[weakref.ref[StepExecution] | None] = ContextVar("workflow_server_step", default=None)
+
+
+def current_execution() -> StepExecution | None:
+    """Return the execution that the caller belongs to, or `None` outside of steps."""
+    reference = _current.get()
+    return None if reference is None else reference()
+
+
+class _Pending:
+    __slots__ = ("answer", "answered")
+
+    def __init__(self) -> None:
+        self.answered = anyio.Event()
+        self.answer: Answer | None = None
+
+
+class StepExecution:
+    """One execution of a work item by its step.
+
+    Args:
+        start: What the engine wants executed.
+        step: The step's definition.
+    """
+
+    def __init__(self, start: StartStep, step: StepDefinition) -> None:
+        self.id: Execution = start.execution
+        self.step = step
+        self.event: Event = start.message.event
+        self.failures = start.attempts
+        self.scope = anyio.CancelScope()
+        # Shielded at last if the step ignores being cancelled, so that it stops fighting for the loop.
+        self._mercy = anyio.CancelScope()
+        self.context: Any = None
+        """The `Context` that the step is given."""
+        self._ordinals: Counter[tuple[str, str]] = Counter()
+        self._pending: dict[str, list[_Pending]] = {}
+
+    async def call(self, threads: StepThreads, base: ContextVars, workflow: object) -> Any:
+        """Return what the step's function returns; it runs with context variables of its own.
+
+        Args:
+            threads: For steps that are plain functions.
+            base: The context variables that the run was started with.
+            workflow: The instance whose method it is.
+        """
+        config = self.step.config
+        arguments: dict[str, Any] = {config.event_parameter: self.event}
+        if config.context_parameter is not None:
+            arguments[config.context_parameter] = self.context
+        variables = base.copy()
+        variables.run(_current.set, weakref.ref(self))
+        function: Any = self.step.function
+        owner = () if self.step.free else (workflow,)
+        with self._mercy:
+            if config.is_async:
+                return await drive(variables.run(function, *owner, **arguments), variables)
+            return await threads.call(lambda: function(*owner, **arguments), variables)
+
+    def next_ordinal(self, family: str, name: str) -> int:
+        """Return how many calls of this kind the execution made before this one."""
+        ordinal = self._ordinals[family, name]
+        self._ordinals[family, name] += 1
+        return ordinal
+
+    async def answer_to(self, wait: str) -> Answer:
+        """Suspend until the wait called `wait` is answered."""
+        pending = _Pending()
+        self._pending.setdefault(wait, []).append(pending)
+        await pending.answered.wait()
+        assert pending.answer is not None
+        return pending.answer
+
+    def resume(self, wait: str, answer: Answer) -> None:
+        """Hand over the answer to a wait."""
+        for pending in self._pending.pop(wait, ()):
+            pending.answer = answer
+            pending.answered.set()
+
+    @property
+    def suspended(self) -> bool:
+        """Whether it waits for an event."""
+        return bool(self._pending)
+
+    def stop(self) -> None:
+        """Cancel it; what it still says or returns is not heard."""
+        self.scope.cancel()
+
+    def abandon(self) -> None:
+        """Leave it to itself, after it ignored being cancelled."""
+        self._mercy.shield = True

@@ -1,0 +1,59 @@
+"""What may come out of a step besides a result, and what each means.
+
+    Exception, SystemExit    the step failed
+    a cancellation that the run did not ask for   the step failed: it leaked one of its own tasks' cancellations
+    a cancellation on trio that no scope of ours caught   the loop is closing, and the worker with it
+    KeyboardInterrupt        is handed to the main task, and no input at all
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeGuard
+
+import anyio
+
+from workflow_server.errors import SerializationError, WorkflowRuntimeError
+from workflow_server.runtime.loop import in_trio
+
+
+def closes_loop(error: BaseException) -> bool:
+    """Tell whether `error` must leave the worker, because the loop or the coroutine itself is ending."""
+    if isinstance(error, GeneratorExit):
+        return True
+    # trio has no way to cancel a single task, so a stray Cancelled can only come from the loop's own end.
+    return in_trio() and _holds_cancellation(error)
+
+
+def _holds_cancellation(error: BaseException) -> bool:
+    cancelled = anyio.get_cancelled_exc_class()
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(cancelled) is not None
+    return isinstance(error, cancelled)
+
+
+def as_failure(step: str, error: BaseException) -> BaseException:
+    """Return the exception to report for `error`: itself, unless raising it again elsewhere would do harm."""
+    if isinstance(error, Exception):
+        return error
+    if isinstance(error, SystemExit):
+        failure = WorkflowRuntimeError(f"Step {step} tried to exit the program: SystemExit({error.code!r})")
+    elif _holds_cancellation(error):
+        failure = WorkflowRuntimeError(f"Step {step} was cancelled by something other than its run")
+    else:
+        failure = WorkflowRuntimeError(f"Step {step} raised {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure
+
+
+def may_retry(error: BaseException) -> TypeGuard[Exception]:
+    """Tell whether a retry policy is asked: not for what would fail the same way for ever."""
+    return isinstance(error, Exception) and not isinstance(error, SerializationError)
+
+
+def no_cancellation_left() -> bool:
+    """Tell whether the calling task has no pending cancellation request that a step left behind."""
+    if in_trio():
+        return True
+    task = asyncio.current_task()
+    return task is None or task.cancelling() == 0

@@ -1,0 +1,316 @@
+"""The runner: one run alive in memory.
+
+It turns what happens (a step returns, an event is sent, an alarm rings) into inputs, has the engine reduce
+each at once, hands the reaction to the journal, and performs the effects when the journal says so. Steps are
+executed by workers: a worker whose step returns goes on with the next one that is ready, so that a chain of
+steps costs one task and not one each.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import anyio
+import anyio.lowlevel
+
+from workflow_server.definition.compiled import Definition
+from workflow_server.definition.retry import next_delay
+from workflow_server.engine.effects import Effect, EndRun, ResumeStep, StartStep
+from workflow_server.engine.inputs import (
+    CancelRequested,
+    ClockReached,
+    Failed,
+    Failure,
+    Input,
+    Returned,
+    Started,
+    TimeLimitReached,
+)
+from workflow_server.engine.message import Message, message_of
+from workflow_server.engine.reduce import reduce
+from workflow_server.engine.shape import Shape
+from workflow_server.engine.state import Run
+from workflow_server.errors import WorkflowRuntimeError
+from workflow_server.events import Event
+from workflow_server.naming import qualified_name
+from workflow_server.runtime.alarms import Alarm
+from workflow_server.runtime.execution import StepExecution
+from workflow_server.runtime.failures import as_failure, closes_loop, may_retry, no_cancellation_left
+from workflow_server.runtime.host import Host
+from workflow_server.runtime.journal import Journal
+from workflow_server.runtime.publications import encode_event
+from workflow_server.runtime.state_store import InMemoryStateStore
+from workflow_server.runtime.verbose import tell
+
+STEPS_PER_TURN = 16
+"""A worker lets others run after so many steps…"""
+SECONDS_PER_TURN = 0.001
+"""…or after so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known of a run before it begins."""
+
+    run_id: str
+    workflow: object
+    """The instance whose methods the steps are."""
+    name: str
+    """The workflow's name, for people."""
+    definition: Definition
+    shape: Shape
+    time_limit: float | None
+    """Seconds alive; `None` for no limit."""
+    verbose: bool
+    """Whether to print when steps begin and end."""
+    make_context: Callable[[Runner, StepExecution | None], Any]
+
+
+class Runner:
+    """One run alive in memory.
+
+    Args:
+        host: The loop's shared means.
+        plan: What to run.
+        store: The run's state.
+    """
+
+    def __init__(self, host: Host, plan: Plan, store: InMemoryStateStore[Any]) -> None:
+        self.host = host
+        self.plan = plan
+        self.store = store
+        self.run = Run(plan.shape)
+        self.journal: Journal
+        """Set by whoever makes the runner, before `begin`."""
+        self.begun = False
+        """Whether its time counts: a run may have to wait for its turn first."""
+        self.dropped = False
+        """Whether the store refused it or the server let go of it."""
+        self.ended = anyio.Event()
+        """Set when the end of the run is committed, or the run was dropped."""
+        self.on_end: list[Callable[[], None]] = []
+        self.executions: dict[int, StepExecution] = {}
+        """What executes now, by item; past executions that still unwind are in `_unwinding`."""
+        self._unwinding: set[StepExecution] = set()
+        self._held = False
+        self._stirred = anyio.Event()
+        """Set, and replaced, whenever something happens that a waiting stop may be interested in."""
+        self._variables = copy_context()
+        self._ready: deque[StartStep] = deque()
+        self._worker_is_free = False
+        self._time_limit_alarm: Alarm | None = None
+        self._due_alarm: Alarm | None = None
+        self._due_at: float | None = None
+
+    # Inputs
+
+    def begin(self, start_event: Event) -> None:
+        """Start the run: its time begins to count."""
+        self.begun = True
+        if self.plan.time_limit is not None:
+            at = self.host.port.now() + self.plan.time_limit
+            self._time_limit_alarm = self.host.alarms.set(at, self._reach_time_limit)
+        self.apply(Started(self.host.clock(), self.message(start_event)))
+
+    def apply(self, input: Input) -> Any:
+        """Have the engine reduce `input`, hand the reaction to the journal, and return the verdict."""
+        if self.dropped:
+            return None
+        reaction = reduce(self.run, input)
+        self._stirred.set()
+        if reaction.effects or reaction.publications or reaction.changed:
+            if self.plan.verbose:
+                tell(reaction.publications)
+            self.journal.take(reaction)
+            self._watch_due()
+        return reaction.verdict
+
+    def message(self, event: Event) -> Message:
+        """Wrap `event` as it enters the run; in a stored run it is encoded now.
+
+        Raises:
+            SerializationError: It can't be encoded.
+        """
+        return message_of(event, encode_event(event) if self.journal.encodes else None)
+
+    async def cancel(self, within: float) -> tuple[str, ...]:
+        """End the run and stop its steps.
+
+        Args:
+            within: Seconds to wait for steps to stop.
+
+        Returns:
+            Names of the steps that have not stopped by then; they are left to themselves, unheard.
+        """
+        self.request_cancel()
+        await self.journal.settled()
+        return await self.stop_steps(within)
+
+    def request_cancel(self) -> None:
+        """End the run, without waiting for its steps."""
+        self.apply(CancelRequested(self.host.clock()))
+
+    async def stop_steps(self, within: float) -> tuple[str, ...]:
+        """Wait until no step executes, at most `within` seconds; return the names of those that still do."""
+        with anyio.move_on_after(within):
+            while self.executions or self._unwinding:
+                await self._next_stir()
+        for execution in self._unwinding:
+            execution.abandon()
+        return tuple(sorted({execution.step.name for execution in self._unwinding}))
+
+    def hold(self) -> None:
+        """Start no further step."""
+        self._held = True
+        self._ready.clear()
+
+    async def wind_down(self) -> None:
+        """Wait until no step executes but such as wait for events."""
+        while any(not execution.suspended for execution in self.executions.values()):
+            await self._next_stir()
+
+    async def _next_stir(self) -> None:
+        self._stirred = anyio.Event()
+        await self._stirred.wait()
+
+    def _reach_time_limit(self) -> None:
+        assert self.plan.time_limit is not None
+        self.apply(TimeLimitReached(self.host.clock(), self.plan.time_limit))
+
+    def _watch_due(self) -> None:
+        due = self.run.next_due()
+        at = None if due is None else due[0]
+        if at == self._due_at:
+            return
+        if self._due_alarm is not None:
+            self._due_alarm.cancel()
+        self._due_at, self._due_alarm = at, None
+        if at is not None:
+            now = self.host.clock()
+            self._due_alarm = self.host.alarms.set(self.host.port.now() + max(0.0, at - now), self._reach_due)
+
+    def _reach_due(self) -> None:
+        self._due_at = None
+        self.apply(ClockReached(self.host.clock()))
+        self._watch_due()
+
+    # Effects
+
+    def perform(self, effects: Iterable[Effect]) -> None:
+        """Do what the engine wants, now that it is committed."""
+        for effect in effects:
+            match effect:
+                case StartStep() if self._held:
+                    pass
+                case StartStep():
+                    self._ready.append(effect)
+                    if self._worker_is_free:
+                        self._worker_is_free = False
+                    else:
+                        self.host.port.spawn(self._work)
+                case ResumeStep():
+                    execution = self.executions.get(effect.execution.item)
+                    if execution is not None and execution.id == effect.execution:
+                        execution.resume(effect.wait, effect.answer)
+                case EndRun():
+                    self._end()
+                case _:
+                    assert_never(effect)
+
+    def _end(self) -> None:
+        self.silence()
+        self.ended.set()
+        while self.on_end:
+            self.on_end.pop()()
+
+    def drop(self) -> None:
+        """Leave the run as it is: whatever it still does is not heard, and whoever awaits it goes on."""
+        self.dropped = True
+        self._end()
+
+    def silence(self) -> None:
+        """Stop all steps and alarms; nothing more comes from this runner."""
+        self._ready.clear()
+        for alarm in (self._time_limit_alarm, self._due_alarm):
+            if alarm is not None:
+                alarm.cancel()
+        stopped, self.executions = self.executions, {}
+        self._unwinding.update(stopped.values())
+        for execution in stopped.values():
+            execution.stop()
+
+    # Workers
+
+    async def _work(self) -> None:
+        turn_began, steps = self.host.port.now(), 0
+        while self._ready:
+            start = self._ready.popleft()
+            if not await self._execute(start):
+                # The step left a cancellation behind in this task: it must not hit the next one.
+                if self._ready:
+                    self.host.port.spawn(self._work)
+                return
+            steps += 1
+            if steps >= STEPS_PER_TURN or self.host.port.now() - turn_began > SECONDS_PER_TURN:
+                await anyio.lowlevel.checkpoint()
+                turn_began, steps = self.host.port.now(), 0
+
+    async def _execute(self, start: StartStep) -> bool:
+        """Execute a step and tell the engine how it ended; return whether this task is fit for another step."""
+        execution = StepExecution(start, self.plan.definition.steps[start.step])
+        execution.context = self.plan.make_context(self, execution)
+        self.executions[start.execution.item] = execution
+        ended: Input | None = None
+        try:
+            with execution.scope:
+                value = await execution.call(self.host.threads, self._variables, self.plan.workflow)
+                ended = self._returned(execution, value)
+        except KeyboardInterrupt:
+            self.host.port.interrupt()
+        except BaseException as error:
+            if closes_loop(error):
+                raise
+            ended = self._failed(execution, as_failure(execution.step.name, error))
+        finally:
+            self._leave(execution)
+        if ended is not None and not execution.scope.cancel_called:
+            self._worker_is_free = True
+            self.apply(ended)
+            self._worker_is_free = False
+        return no_cancellation_left()
+
+    def _leave(self, execution: StepExecution) -> None:
+        if self.executions.get(execution.id.item) is execution:
+            del self.executions[execution.id.item]
+        self._unwinding.discard(execution)
+        self._stirred.set()
+
+    def _returned(self, execution: StepExecution, value: Any) -> Input:
+        at = self.host.clock()
+        if value is None:
+            return Returned(at, execution.id, None)
+        if not isinstance(value, Event):
+            name, kind = execution.step.name, type(value).__name__
+            raise WorkflowRuntimeError(f"Step function {name} returned {kind} instead of an Event instance.")
+        return Returned(at, execution.id, self.message(value))
+
+    def _failed(self, execution: StepExecution, error: BaseException) -> Input:
+        """Put the failure into an input, with the verdict of the step's retry policy."""
+        at = self.host.clock()
+        delay: float | None = None
+        policy = execution.step.config.retry_policy
+        item = self.run.live(execution.id)
+        if policy is not None and item is not None and may_retry(error):
+            elapsed = at - (at if item.first_started is None else item.first_started)
+            seed = zlib.crc32(f"{self.plan.run_id}/{item.step}/{item.failures}".encode())
+            try:
+                delay = next_delay(policy, elapsed, item.failures + 1, error, seed)
+            except Exception as policy_error:
+                policy_error.__cause__ = error
+                error = policy_error
+        return Failed(at, execution.id, Failure(error, qualified_name(type(error)), str(error)), delay)

@@ -1,0 +1,262 @@
+"""`Workflow`: the class that people subclass, and how a run of it begins in process."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import string
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from pydantic import ValidationError
+
+from workflow_server.definition.compiled import Definition, check_free_step, compile_definition
+from workflow_server.definition.step import StepFunction, WorkflowGraphCheck
+from workflow_server.definition.validation import check_names_of_graph_checks, check_num_concurrent_runs, validate
+from workflow_server.engine.shape import Shape, shape_of
+from workflow_server.errors import WorkflowConfigurationError, WorkflowRuntimeError
+from workflow_server.events import Event, StartEvent, StopEvent
+from workflow_server.naming import routing_name
+from workflow_server.runtime.context import Context
+from workflow_server.runtime.gate import Gate
+from workflow_server.runtime.handler import WorkflowHandler
+from workflow_server.runtime.host import Host, current_host
+from workflow_server.runtime.journal import LiveJournal
+from workflow_server.runtime.runner import Plan, Runner
+from workflow_server.serializers import BaseSerializer, JsonSerializer
+
+log = logging.getLogger("workflow_server")
+
+_ID_CHARACTERS = string.ascii_letters + string.digits
+
+
+def new_id() -> str:
+    """Return a fresh id: ten random letters and digits."""
+    return "".join(secrets.choice(_ID_CHARACTERS) for _ in range(10))
+
+
+class Workflow:
+    """A workflow: steps are methods decorated with `step`, each takes an event and returns the next.
+
+    Args:
+        timeout: Seconds a run may be alive; `None` for no limit.
+        disable_validation: Whether `run` leaves out `validate`.
+        verbose: Whether runs print when steps begin and end.
+        num_concurrent_runs: How many runs of this instance may be alive at the same time; further ones wait
+            their turn. `None` for no limit.
+        workflow_name: Its name for people; `module.qualname` of the class by default.
+        skip_graph_checks: Checks of the graph to leave out.
+        serializer: Encodes state values; JSON by default.
+
+    Raises:
+        WorkflowConfigurationError: No step accepts a start event or none returns a stop event, or there are
+            several types of one; or an argument names something this version does not have.
+        WorkflowValidationError: An argument is wrong, or `catch_error` handlers contradict each other.
+    """
+
+    _free_steps: ClassVar[dict[str, StepFunction[..., Any]]] = {}
+
+    def __init__(
+        self,
+        timeout: float | None = 45.0,
+        disable_validation: bool = False,
+        verbose: bool = False,
+        resource_manager: Any = None,
+        num_concurrent_runs: int | None = None,
+        runtime: Any = None,
+        workflow_name: str | None = None,
+        skip_graph_checks: Iterable[WorkflowGraphCheck] | None = None,
+        serializer: BaseSerializer | None = None,
+    ) -> None:
+        for name, given in (("resource_manager", resource_manager), ("runtime", runtime)):
+            if given is not None:
+                raise WorkflowConfigurationError(f"{name}= is not supported by this version of workflow-server")
+        check_num_concurrent_runs(num_concurrent_runs)
+        self._timeout = timeout
+        self._verbose = verbose
+        self._disable_validation = disable_validation
+        self._skip_graph_checks = check_names_of_graph_checks(skip_graph_checks)
+        self.workflow_name = workflow_name or routing_name(type(self))
+        self._definition: Definition | None = None
+        self._shape: Shape | None = None
+        self._validated: Definition | None = None
+        self._serializer = serializer
+        self._gate = Gate(num_concurrent_runs)
+        self._host: Host | None = None
+        self._alive = 0
+        self.definition  # noqa: B018  # compiled now, so that its errors point here
+
+    @classmethod
+    def add_step(cls, function: StepFunction[..., Any]) -> None:
+        """Make a decorated free function a step of exactly this class.
+
+        Raises:
+            WorkflowValidationError: It is not decorated, or its name is taken.
+        """
+        registered = dict(cls.__dict__.get("_free_steps", {}))
+        check_free_step(cls, registered, function)
+        registered[function.__name__] = function
+        cls._free_steps = registered
+
+    # What it is made of
+
+    @property
+    def definition(self) -> Definition:
+        """Its steps and events as data."""
+        free_steps: dict[str, StepFunction[..., Any]] = type(self).__dict__.get("_free_steps", {})
+        if self._definition is None or self._free_steps_seen is not free_steps:
+            self._definition = compile_definition(type(self), free_steps)
+            self._free_steps_seen = free_steps
+            self._shape = shape_of(self._definition)
+        return self._definition
+
+    @property
+    def start_event_class(self) -> type[StartEvent]:
+        """The class of the event that begins a run."""
+        return self.definition.start_event_class
+
+    @property
+    def stop_event_class(self) -> type[StopEvent]:
+        """The class of the event that ends a run."""
+        return self.definition.stop_event_class
+
+    @property
+    def events(self) -> list[type[Event]]:
+        """All event classes that its steps take or return."""
+        return list(self.definition.event_classes)
+
+    @property
+    def serializer(self) -> BaseSerializer:
+        """What encodes its state values."""
+        if self._serializer is None:
+            self._serializer = JsonSerializer(allowed_types=list(self.definition.type_table))
+        return self._serializer
+
+    @property
+    def time_limit(self) -> float | None:
+        """Seconds a run may be alive; `None` for no limit."""
+        return self._timeout
+
+    def validate(self) -> bool:
+        """Check that its steps and events fit together.
+
+        Returns:
+            Whether it asks people for input.
+
+        Raises:
+            WorkflowConfigurationError: It has no steps, or lacks a start or a stop.
+            WorkflowValidationError: Steps and events don't fit; the message names them.
+        """
+        return validate(self.definition, skip_graph_checks=self._skip_graph_checks)
+
+    def validate_once(self) -> None:
+        """Check as `validate` does, unless that was done for these steps or is switched off."""
+        if self._validated is not self.definition and not self._disable_validation:
+            self.validate()
+            self._validated = self.definition
+
+    # Running
+
+    def run(
+        self,
+        ctx: Context[Any] | None = None,
+        start_event: StartEvent | None = None,
+        *,
+        run_id: str | None = None,
+        **kwargs: Any,
+    ) -> WorkflowHandler:
+        """Start a run in the running event loop, asyncio's or trio's.
+
+        Args:
+            ctx: Gives the run its state, and later runs what this one leaves there.
+            start_event: What the run begins with.
+            run_id: Its id; ten random letters and digits by default.
+            **kwargs: Fields of the start event, if none is given.
+
+        Returns:
+            The handler; await it for the result.
+
+        Raises:
+            ValueError: `start_event` is not the start event of this workflow.
+            WorkflowRuntimeError: No event loop is running, or `kwargs` don't make a start event.
+            WorkflowValidationError: The workflow does not hold together.
+            ContextStateError: Another run that uses `ctx` is alive.
+            RuntimeError: A run with this id is alive.
+        """
+        host = current_host()
+        self.validate_once()
+        event = self._start_event(start_event, kwargs)
+        ctx = ctx or Context(self)
+        plan = self.plan(run_id or new_id(), ctx.for_step)
+        if plan.run_id in host.alive:
+            raise RuntimeError(f"Workflow run with run_id {plan.run_id!r} already exists.")
+        runner = Runner(host, plan, ctx.store)
+        runner.journal = journal = LiveJournal(runner.perform)
+        handler = WorkflowHandler(runner, journal, ctx)
+        ctx.attach(runner, handler.stream_events)
+        runner.on_end.append(journal.close)
+        self.launch(runner, event)
+        return handler
+
+    def plan(self, run_id: str, make_context: Callable[..., Context[Any]]) -> Plan:
+        """Return what a runner needs to know to run this workflow."""
+        definition = self.definition
+        assert self._shape is not None
+        return Plan(
+            run_id=run_id,
+            workflow=self,
+            name=self.workflow_name,
+            definition=definition,
+            shape=self._shape,
+            time_limit=self._timeout,
+            verbose=self._verbose,
+            make_context=make_context,
+        )
+
+    def launch(self, runner: Runner, event: Event) -> bool:
+        """Begin a run, or have it wait for its turn; return whether it has begun.
+
+        Raises:
+            WorkflowRuntimeError: Runs of this instance are alive on another event loop.
+        """
+        host, run_id = runner.host, runner.plan.run_id
+        if self._alive and self._host is not host:
+            raise WorkflowRuntimeError(
+                "Runs of this Workflow instance are alive on another event loop; make one instance for each loop"
+            )
+        self._host = host
+        self._alive += 1
+        host.alive[run_id] = runner
+
+        def begin() -> None:
+            runner.on_end.append(self._gate.leave)
+            runner.begin(event)
+
+        def end() -> None:
+            self._alive -= 1
+            host.alive.pop(run_id, None)
+            self._gate.give_up(begin)
+
+        runner.on_end.append(end)
+        return self._gate.enter(begin)
+
+    def _start_event(self, given: Any, kwargs: dict[str, Any]) -> StartEvent:
+        expected = self.start_event_class
+        if given is None:
+            try:
+                return expected(**kwargs)
+            except ValidationError as error:
+                raise WorkflowRuntimeError(
+                    f"Failed creating a start event of type '{expected.__name__}' with the keyword arguments: {kwargs}"
+                ) from error
+        if kwargs:
+            log.warning(
+                "Keyword arguments are not supported when 'run()' is invoked with the 'start_event' parameter. "
+                "These keyword arguments will be ignored: %s",
+                kwargs,
+            )
+        if not isinstance(given, StartEvent):
+            raise ValueError("The 'start_event' argument must be an instance of 'StartEvent'.")
+        if not isinstance(given, expected):
+            raise ValueError(f"The 'start_event' argument must be an instance of '{expected.__name__}'.")
+        return given

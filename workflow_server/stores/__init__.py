@@ -1,0 +1,1 @@
+"""Where runs are kept: the contract in `base`, and one module or package a store."""

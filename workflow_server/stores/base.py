@@ -1,0 +1,210 @@
+"""The store contract: small, because a store for a shared database is written by somebody else.
+
+A store commits *batches*. A batch holds what one commit changes of one run: its handler record, the parts
+that changed, new events, written state. A group of batches is one transaction of the store where it has
+transactions; each batch is judged by itself, so that one refusal leaves the rest of the group unharmed.
+Nothing is told to anybody before the batch it rests on is committed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any, cast
+
+from pydantic import BaseModel, field_serializer, field_validator
+
+from workflow_server.events import StopEvent
+from workflow_server.serializers import JsonSerializer
+from workflow_server.wire.records import EventRecord, HandlerRecord, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one commit writes for one run."""
+
+    handler: HandlerRecord
+    """The run's row as it stands after the commit."""
+    version: int
+    """1 for the first batch of a run, then one more each time; the store holds `version - 1`."""
+    next_sequence: int
+    """Sequence number that the run's next event will have."""
+    events: tuple[EventRecord, ...] = ()
+    parts: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    """Changed parts as JSON text by key; `None` removes one. Empty if the store has `keeps_parts = False`."""
+    state: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    """Written keys of `ctx.store` as JSON text; `None` removes one."""
+
+
+class Verdict(Enum):
+    """What became of a batch."""
+
+    DONE = "done"
+    CONFLICT = "conflict"
+    """A first batch: the handler has another run that is not over."""
+    STALE = "stale"
+    """The store does not hold the version before this one: the run was deleted, or somebody else moved it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerQuery:
+    """Which handlers are meant. `None` is no filter, an empty list matches nothing; all filters must hold."""
+
+    handler_id_in: Sequence[str] | None = None
+    run_id_in: Sequence[str] | None = None
+    workflow_name_in: Sequence[str] | None = None
+    status_in: Sequence[Status] | None = None
+    is_idle: bool | None = None
+
+    def matches(self, handler: HandlerRecord) -> bool:
+        """Tell whether `handler` is meant."""
+        return (
+            (self.handler_id_in is None or handler.handler_id in self.handler_id_in)
+            and (self.run_id_in is None or handler.run_id in self.run_id_in)
+            and (self.workflow_name_in is None or handler.workflow_name in self.workflow_name_in)
+            and (self.status_in is None or handler.status in self.status_in)
+            and (self.is_idle is None or (handler.phase == "idle") == self.is_idle)
+        )
+
+
+class PersistentHandler(BaseModel):
+    """A handler as `AbstractWorkflowStore.query` returns it to programs.
+
+    `result` takes a stop event, its tagged JSON object, or any other value, which becomes `StopEvent(result=value)`.
+    """
+
+    handler_id: str
+    workflow_name: str
+    status: Status
+    run_id: str | None = None
+    error: str | None = None
+    result: Any = None
+    started_at: datetime | None = None
+    updated_at: datetime | None = None
+    completed_at: datetime | None = None
+    idle_since: datetime | None = None
+
+    @field_validator("result", mode="before")
+    @classmethod
+    def _as_stop_event(cls, value: Any) -> StopEvent | None:
+        if value is None or isinstance(value, StopEvent):
+            return value
+        if isinstance(value, dict) and "__is_pydantic" in value:
+            loaded = JsonSerializer().deserialize_value(cast("dict[str, Any]", value))
+            return loaded if isinstance(loaded, StopEvent) else StopEvent(result=loaded)
+        return StopEvent(result=value)
+
+    @field_serializer("result")
+    def _as_tagged(self, value: StopEvent | None) -> Any:
+        return None if value is None else JsonSerializer().serialize_value(value)
+
+
+class AbstractWorkflowStore(ABC):
+    """Keeps runs. Every method may be called from any task of the one loop that `start` ran on.
+
+    Raises (every method):
+        StoreUnavailable: The store can't be reached for now; nothing was written, or it is unknown whether it was.
+        StoreError: The store failed for another reason.
+    """
+
+    keeps_parts: bool = True
+    """Whether runs can be loaded again; a store that forgets at exit spares the work of encoding parts."""
+
+    async def start(self) -> None:
+        """Make ready; called once before anything else."""
+
+    async def close(self) -> None:
+        """Let go of everything; called once, when no other method is running."""
+
+    @abstractmethod
+    async def commit(self, group: Sequence[Batch]) -> list[Verdict]:
+        """Write `group`, all of it at once where the store has transactions.
+
+        Args:
+            group: Batches of different runs, or of one run in order.
+
+        Returns:
+            A verdict for each batch. A batch that is not `DONE` has written nothing and leaves the others alone.
+        """
+
+    @abstractmethod
+    async def handler(self, handler_id: str) -> HandlerRecord | None:
+        """Return the handler with its current run, or `None`."""
+
+    @abstractmethod
+    async def run(self, run_id: str) -> HandlerRecord | None:
+        """Return the record of one run, also of an earlier one of its handler, or `None`."""
+
+    @abstractmethod
+    async def handlers(self, query: HandlerQuery, after: str | None, limit: int) -> tuple[list[HandlerRecord], str | None]:
+        """Return matching handlers in the order of starting, and the cursor for the next page (`None` at the end).
+
+        Args:
+            query: Which handlers.
+            after: Cursor returned with the page before, or `None` for the first page.
+            limit: How many to return at most, from 1.
+        """
+
+    @abstractmethod
+    async def events(self, run_id: str, after: int, limit: int) -> list[EventRecord]:
+        """Return events of a run with a sequence above `after`, in order, at most `limit` of them."""
+
+    @abstractmethod
+    async def next_sequence(self, run_id: str) -> int:
+        """Return the sequence number that the next event of a run will have; 0 for an unknown run."""
+
+    @abstractmethod
+    async def state(self, run_id: str) -> Mapping[str, str]:
+        """Return `ctx.store` of a run as JSON text by key."""
+
+    @abstractmethod
+    async def delete(self, handler_id: str) -> bool:
+        """Remove a handler with all runs, events and state that hang on it; return whether it was there."""
+
+    async def query(self, query: HandlerQuery) -> list[PersistentHandler]:
+        """Return all handlers that match, in the order of starting."""
+        found: list[PersistentHandler] = []
+        cursor: str | None = None
+        while True:
+            page, cursor = await self.handlers(query, cursor, 1000)
+            found += [_persistent(record) for record in page]
+            if cursor is None:
+                return found
+
+
+class ImmediateStore(AbstractWorkflowStore):
+    """A store whose commit needs no wait, so that effects can be performed in the same breath."""
+
+    @abstractmethod
+    def commit_now(self, group: Sequence[Batch]) -> list[Verdict]:
+        """Write `group`; see `commit`."""
+
+    async def commit(self, group: Sequence[Batch]) -> list[Verdict]:
+        """Write `group`; see `AbstractWorkflowStore.commit`."""
+        return self.commit_now(group)
+
+
+def _persistent(record: HandlerRecord) -> PersistentHandler:
+    def moment(at: float | None) -> datetime | None:
+        return None if at is None else datetime.fromtimestamp(at).astimezone()
+
+    result = record.result
+    tagged = None
+    if result is not None:
+        fields = JsonSerializer().deserialize(result.value)
+        tagged = {"__is_pydantic": True, "value": fields, "qualified_name": result.qualified_name}
+    return PersistentHandler(
+        handler_id=record.handler_id,
+        workflow_name=record.workflow_name,
+        status=record.status,
+        run_id=record.run_id,
+        error=record.error,
+        result=tagged,
+        started_at=moment(record.started_at),
+        updated_at=moment(record.updated_at),
+        completed_at=moment(record.completed_at),
+        idle_since=moment(record.updated_at) if record.phase == "idle" else None,
+    )
