@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests_support.virtual_time import VirtualTimeLoop
+from workflow_server.testing.virtual_time import VirtualTimeLoop, follow_virtual_time
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -15,8 +15,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
     virtual = request.node.get_closest_marker("virtual_time") is not None
     if request.param == "asyncio":
         return ("asyncio", {"loop_factory": VirtualTimeLoop} if virtual else {})
-    if not virtual:
-        return ("trio", {})
-    from trio.testing import MockClock
+    trio_testing = pytest.importorskip("trio.testing", reason="trio is not installed")
+    return ("trio", {"clock": trio_testing.MockClock(autojump_threshold=0)} if virtual else {})
 
-    return ("trio", {"clock": MockClock(autojump_threshold=0)})
+
+@pytest.fixture
+async def virtual_clock(anyio_backend: Any) -> None:
+    """Have runs take their wall-clock times from virtual time, too; for tests with the marker `virtual_time`."""
+    follow_virtual_time()

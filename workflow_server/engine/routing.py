@@ -84,6 +84,7 @@ def answer_wait(run: Run, at: float, wait: Wait, answer: Answer, reaction: React
         elif item.phase is ItemPhase.WAITING:
             run.waiting.discard(id)
             item.phase = ItemPhase.ANSWERED
+            item.place = run.next_place()
             run.loads[item.step].answered.append(id)
             reaction.changed.add(item.key)
     fill_slots(run, at, wait.step, reaction)
@@ -91,7 +92,7 @@ def answer_wait(run: Run, at: float, wait: Wait, answer: Answer, reaction: React
 
 def add_item(run: Run, at: float, step: str, message: Message, reaction: Reaction, recoveries: Recoveries) -> None:
     """Make new work for `step`: it begins at once if a worker is free, else it queues."""
-    item = WorkItem(id=run.next_item, step=step, message=message, recoveries=recoveries)
+    item = WorkItem(id=run.next_item, step=step, message=message, place=run.next_place(), recoveries=recoveries)
     run.next_item += 1
     run.items[item.id] = item
     reaction.changed.add(item.key)
@@ -105,6 +106,8 @@ def requeue_first(run: Run, at: float, item: WorkItem, reaction: Reaction) -> No
     """Put a failed item before all other new work of its step."""
     item.phase = ItemPhase.QUEUED
     item.not_before = None
+    # Before everything that queues, and before what was put first earlier.
+    item.place = -run.next_place()
     reaction.changed.add(item.key)
     run.loads[item.step].queued.appendleft(item.id)
     fill_slots(run, at, item.step, reaction)

@@ -38,6 +38,8 @@ class WorkItem:
     id: int
     step: str
     message: Message
+    place: int = 0
+    """Where it stands in its queue: smaller is earlier."""
     phase: ItemPhase = ItemPhase.QUEUED
     worker: int | None = None
     incarnation: int = 0
@@ -73,9 +75,12 @@ class Wait:
     step: str
     kind: EventKind
     subclasses: bool
+    place: int
+    """Counts beginnings, so that waits keep their order."""
     holders: list[int]
     """The items that began it."""
-    requirements: dict[str, Any] = field(default_factory=dict[str, Any])
+    requirements: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
+    """Not stored: values of any kind. A step that runs again brings them back."""
     prompt: Message | None = None
     due: float | None = None
     answer: Answer | None = None
@@ -92,6 +97,8 @@ class Contribution:
     key: str
     buffer: str
     item: int
+    place: int
+    """Counts arrivals."""
     message: Message | None
     """Held for a set; `None` once it is in one, or if nobody needed it."""
     completed: list[Message] | None = None
@@ -142,6 +149,8 @@ class Run:
         """Names of the steps that held a worker when the run ended."""
         self.next_item = 0
         self.next_sequence = 0
+        self.places = 0
+        """How many places in queues and buffers have been given out."""
         self.idle = False
         """Whether idleness has been announced since the last work."""
         self.items: dict[int, WorkItem] = {}
@@ -169,6 +178,11 @@ class Run:
         if family == "item":
             return self.items.get(int(rest))
         return self.waits.get(key) if family == "wait" else self.contributions.get(key)
+
+    def next_place(self) -> int:
+        """Return the next place in queues and buffers."""
+        self.places += 1
+        return self.places
 
     def remember_due(self, at: float, key: str) -> None:
         """Note that the part under `key` is due at `at`."""

@@ -31,7 +31,6 @@ def begin_wait(run: Run, item: WorkItem, began: WaitBegan, reaction: Reaction) -
     if wait.answer is not None:
         reaction.verdict = wait.answer
         return
-    # Requirements are not stored; a step that runs again brings them back.
     wait.requirements = began.requirements
     item.waits_on.append(key)
     reaction.changed.add(item.key)
@@ -61,6 +60,7 @@ def _open_wait(run: Run, key: str, item: WorkItem, began: WaitBegan, reaction: R
         step=item.step,
         kind=began.kind,
         subclasses=run.shape.steps[item.step].subclasses,
+        place=run.next_place(),
         holders=[],
         prompt=began.prompt,
         due=began.due,
@@ -118,7 +118,7 @@ def collect(run: Run, item: WorkItem, given: Collected, reaction: Reaction) -> N
         return
     kind = given.message.kind.name
     same = run.held.setdefault(buffer, {}).setdefault(kind, {})
-    made = Contribution(key, buffer, item.id, None)
+    made = Contribution(key, buffer, item.id, run.next_place(), None)
     run.contributions[key] = made
     item.holds.append(key)
     reaction.changed.update((key, item.key))
