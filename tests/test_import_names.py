@@ -5,7 +5,6 @@ Each test asks a fresh interpreter: in this process everything was imported long
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -71,7 +70,7 @@ def test_every_alias_module_is_listed_here() -> None:
     assert found == {*LEAVES, *PACKAGES, "llama_agents", "llama_agents.server", "llama_agents.workflows"}
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
 def test_a_leaf_module_is_one_whichever_name_is_imported_first(order: tuple[int, ...]) -> None:
     lines = ["from importlib import import_module"]
     for leaf, real in LEAVES.items():

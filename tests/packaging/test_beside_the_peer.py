@@ -7,7 +7,7 @@ installing hides nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -75,56 +75,66 @@ def owners(environment: Environment) -> dict[str, object]:
     return found
 
 
-def test_installed_before_the_peer(new_environment: Callable[[], Environment]) -> None:
-    """Theirs win once they are there; when they leave, ours are found again; nothing is left of either."""
+@pytest.fixture(scope="module")
+def furnished(new_environment: Callable[[], Environment]) -> Environment:
+    """An environment with all that either side needs, so that the sides themselves come and go in a second."""
     environment = new_environment()
-    environment.install("workflow-server")
+    environment.install("workflow-server", *PEER)
+    environment.uninstall("workflow-server", *PEER)
+    return environment
+
+
+@pytest.fixture
+def environment(furnished: Environment) -> Iterator[Environment]:
+    """An environment where neither side is installed, for one test."""
+    before = furnished.files()
+    yield furnished
+    furnished.uninstall("workflow-server", *PEER)
+    assert furnished.files() == before, "something was left behind"
+
+
+def test_installed_before_the_peer(environment: Environment) -> None:
+    """Theirs win once they are there; when they leave, ours are found again."""
+    environment.install("--no-deps", "workflow-server")
     ours = environment.files()
     assert owners(environment) == ALL_OURS
-    environment.install(*PEER)
+    environment.install("--no-deps", *PEER)
     assert owners(environment) == ALL_THEIRS
     assert ours.items() <= environment.files().items(), "a file of ours was changed"
-    environment.run("-m", "workflow_server", "--help")
     environment.uninstall(*PEER)
     assert owners(environment) == ALL_OURS
 
 
-def test_installed_after_the_peer_and_removed_again(new_environment: Callable[[], Environment]) -> None:
-    environment = new_environment()
-    environment.install(*PEER)
+def test_installed_after_the_peer_and_removed_again(environment: Environment) -> None:
+    environment.install("--no-deps", *PEER)
     theirs = environment.files()
-    environment.install("workflow-server")
+    environment.install("--no-deps", "workflow-server")
     assert owners(environment) == ALL_THEIRS
+    environment.run("-m", "workflow_server", "--help")
     environment.uninstall("workflow-server")
     assert environment.files() == theirs
     environment.run("-W", "ignore", "-c", "import workflows, llama_agents.server, llama_agents.client")
 
 
-def test_installed_between_parts_of_the_peer(new_environment: Callable[[], Environment]) -> None:
+def test_installed_between_parts_of_the_peer(environment: Environment) -> None:
     """Each name is theirs as soon as the distribution that owns it is there, and ours until then."""
-    environment = new_environment()
-    environment.install("llama-index-workflows")
-    environment.install("workflow-server")
+    environment.install("--no-deps", "llama-index-workflows")
+    environment.install("--no-deps", "workflow-server")
     assert owners(environment) == {
         **ALL_THEIRS,
         "llama_agents.server": "workflow_server",
         "llama_agents.client": "ModuleNotFoundError",
     }
-    environment.install("llama-agents-client")
+    environment.install("--no-deps", "llama-agents-client")
     assert owners(environment) == {**ALL_THEIRS, "llama_agents.server": "workflow_server"}
-    environment.install("llama-agents-server")
+    environment.install("--no-deps", "llama-agents-server")
     assert owners(environment) == ALL_THEIRS
 
 
-def test_an_editable_install_yields_to_the_peer_too(new_environment: Callable[[], Environment], tmp_path: Path) -> None:
-    environment = new_environment()
-    environment.install("workflow-server")
-    environment.uninstall("workflow-server")
+def test_an_editable_install_yields_to_the_peer_too(environment: Environment, tmp_path: Path) -> None:
     environment.install("--no-deps", str(build("editable", CHECKOUT, tmp_path)))
     assert owners(environment) == ALL_OURS
-    environment.install(*PEER)
+    environment.install("--no-deps", *PEER)
     assert owners(environment) == ALL_THEIRS
     path = environment.run("-c", "import workflows; print(*workflows.__path__)").split()
     assert path == [str(environment.site_packages / "workflows")], "our folder mixed into theirs"
-    environment.uninstall(*PEER)
-    assert owners(environment) == ALL_OURS

@@ -100,7 +100,7 @@ class Environment:
 
     def install(self, *distributions: str) -> None:
         """Install distributions, with what they need, from the folder of wheels."""
-        self._pip("install", "--no-index", "--find-links", str(self.wheels), *distributions)
+        self._pip("install", "--no-compile", "--no-index", "--find-links", str(self.wheels), *distributions)
 
     def uninstall(self, *distributions: str) -> None:
         """Uninstall distributions, but nothing that they needed."""
