@@ -8,17 +8,17 @@ there are extras, the key `_data` with all of them; loading a dump puts them bac
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from datetime import datetime
 from enum import Enum
-from functools import lru_cache
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     PlainValidator,
     PrivateAttr,
@@ -27,66 +27,69 @@ from pydantic import (
     model_serializer,
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from workflow_server.naming import qualified_name, resolve
 
-
-@lru_cache(maxsize=4096)
-def _declared_names(cls: type[BaseModel]) -> frozenset[str]:
-    """Names that the constructor of `cls` hands to pydantic: fields and their aliases."""
-    names = set(cls.model_fields)
-    for info in cls.model_fields.values():
-        names.update(alias for alias in (info.alias, info.validation_alias) if isinstance(alias, str))
-    return frozenset(names)
+_EXTRAS = "_data"
 
 
 class DictLikeModel(BaseModel):
     """A model whose undeclared keyword arguments are kept and read like a dictionary's keys."""
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    # Extras lie in pydantic's own place for undeclared fields, but all under one key. So an event is dumped and
+    # loaded without a line of Python, in the documented shape `{…fields, "_data": {…extras}}`.
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="allow")
 
-    _data: dict[str, Any] = PrivateAttr(default_factory=dict[str, Any])
+    def __init__(self, /, **params: Any) -> None:
+        # What BaseModel's constructor does, without a second repacking of the arguments.
+        self.__pydantic_validator__.validate_python(params, self_instance=self)
+        if self.__pydantic_extra__:
+            self._gather_extras()
 
-    def __init__(self, **params: Any) -> None:
-        declared = _declared_names(type(self))
-        if params.keys() <= declared:
-            super().__init__(**params)
-            return
+    def _gather_extras(self) -> None:
+        """Put what pydantic took as undeclared fields where it belongs: private attributes and extras."""
+        given: dict[str, Any] = self.__pydantic_extra__ or {}
+        self.__pydantic_fields_set__.difference_update(given)
+        extras: Any = given.pop(_EXTRAS, None) or {}
+        if not isinstance(extras, dict):
+            raise ValueError(f"{_EXTRAS} holds the extras of an event as a dictionary, got {extras!r}")
         privates = type(self).__private_attributes__
-        fields: dict[str, Any] = {}
-        private: dict[str, Any] = {}
-        extras: dict[str, Any] = {}
-        for key, value in params.items():
-            target = fields if key in declared else private if key in privates else extras
-            target[key] = value
-        super().__init__(**fields)
-        restored = private.pop("_data", None)
-        for key, value in private.items():
-            super().__setattr__(key, value)
-        if restored:
-            self._data.update(restored)
-        self._data.update(extras)
+        for name in [name for name in given if name in privates]:
+            super().__setattr__(name, given.pop(name))
+        self._set_extras({**cast("dict[str, Any]", extras), **given})
+
+    def _set_extras(self, extras: dict[str, Any]) -> None:
+        object.__setattr__(self, "__pydantic_extra__", {_EXTRAS: extras} if extras else {})
+
+    @property
+    def _data(self) -> dict[str, Any]:
+        extras: dict[str, Any] = (self.__pydantic_extra__ or {}).get(_EXTRAS, {})
+        return extras
 
     def __getattr__(self, name: str) -> Any:
-        if name in type(self).__private_attributes__:
-            return super().__getattr__(name)  # pyright: ignore  # pydantic hides its own hook from type checkers
-        private = self.__pydantic_private__
-        if private is not None and name in (data := private.get("_data", {})):
-            return data[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        try:
+            return object.__getattribute__(self, "__pydantic_extra__")[_EXTRAS][name]
+        except (AttributeError, KeyError, TypeError):  # no such extra, no extras, or not constructed yet
+            return cast(Any, super()).__getattr__(name)  # pydantic hides its own hook from type checkers
 
     def __setattr__(self, name: str, value: Any) -> None:
         cls = type(self)
-        if name in cls.model_fields or name in cls.__private_attributes__ or hasattr(cls, name):
+        if name in cls.__pydantic_fields__ or name in cls.__private_attributes__:
             super().__setattr__(name, value)
+        elif (found := _find_property(cls, name)) is not None:
+            found.__set__(self, value)
         else:
-            self._data[name] = value
+            self[name] = value
 
     def __getitem__(self, key: str) -> Any:
         return self._data[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._data[key] = value
+        if self.__pydantic_extra__ is None:  # a subclass configured `extra` otherwise
+            self._set_extras({key: value})
+        else:
+            self.__pydantic_extra__.setdefault(_EXTRAS, {})[key] = value
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return extra `key`, or `default` if there is none."""
@@ -110,7 +113,8 @@ class DictLikeModel(BaseModel):
     def __len__(self) -> int:
         return len(self._data)
 
-    def __iter__(self) -> Iterator[str]:  # type: ignore[override]  # a mapping's iteration, on purpose
+    # A mapping's iteration, on purpose.
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         return iter(self._data)
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,20 +124,78 @@ class DictLikeModel(BaseModel):
     def __bool__(self) -> bool:
         return True
 
-    @model_serializer(mode="wrap")
-    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        dumped = cast("dict[str, Any]", handler(self))
-        if self._data:
-            dumped["_data"] = self._data
-        return dumped
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield from self._data.items()
+        for name, value in super().__repr_args__():
+            if name != _EXTRAS:
+                yield name, value
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied._set_extras(dict(self._data))
+        return copied
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, with some fields or extras changed; the copy's extras are its own."""
+        declared = type(self).__pydantic_fields__
+        changes = update or {}
+        copied = super().model_copy(update={key: changes[key] for key in changes if key in declared}, deep=deep)
+        copied._set_extras({**copied._data, **{key: changes[key] for key in changes if key not in declared}})
+        return copied
+
+    @classmethod
+    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
+        """Return an event whose fields are not validated."""
+        made = super().model_construct(_fields_set, **values)
+        made._gather_extras()
+        return made
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler, /) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        if handler.resolve_ref_schema(schema).get("additionalProperties") is True:
+            del handler.resolve_ref_schema(schema)["additionalProperties"]
+        return schema
+
+
+def _find_property(cls: type, name: str) -> property | None:
+    for base in cls.__mro__:
+        if name in base.__dict__:
+            found = base.__dict__[name]
+            return found if isinstance(found, property) else None
+    return None
 
 
 class Event(DictLikeModel):
     """The base of all events. Subclass it with fields, or give it free-form keyword arguments."""
 
+    if TYPE_CHECKING:  # pydantic's own signature, made for type checkers, knows no extras
+
+        def __init__(self, /, **params: Any) -> None: ...
+
 
 class StartEvent(Event):
     """The event that begins a run. Subclass it to declare a run's input."""
+
+    if TYPE_CHECKING:  # pydantic's own signature, made for type checkers, knows no extras
+
+        def __init__(self, /, **params: Any) -> None: ...
+
+
+class _Result(property):
+    """The property `StopEvent.result`, which is invisible on the class and gives way to a field of that name.
+
+    pydantic takes whatever a base class shows under a field's name for the field's default, and warns.
+    """
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            raise AttributeError("result")
+        fields: dict[str, Any] = instance.__dict__
+        return fields["result"] if "result" in fields else super().__get__(instance, owner)
+
+
+_UNSET: Any = object()
 
 
 class StopEvent(Event):
@@ -145,34 +207,36 @@ class StopEvent(Event):
 
     _result: Any = PrivateAttr(default=None)
 
-    def __init__(self, result: Any = None, **params: Any) -> None:
-        if "result" in _declared_names(type(self)):
+    def __init__(self, /, result: Any = _UNSET, **params: Any) -> None:
+        if "result" in type(self).__pydantic_fields__:
             # A subclass declares `result` itself: the field is what the name means there.
-            super().__init__(**(params if result is None else {"result": result, **params}))
+            super().__init__(**(params if result is _UNSET else {"result": result, **params}))
             return
         super().__init__(**params)
-        if result is not None:
+        if result is not _UNSET:
             self._result = result
-
-    @property
-    def result(self) -> Any:
-        """What the run returns."""
-        return self._get_result()
 
     def _get_result(self) -> Any:
         return self._result
 
+    def _set_result(self, value: Any) -> None:
+        self._result = value
+
+    if TYPE_CHECKING:
+        result: Any = PrivateAttr()  # an attribute that subclasses may declare as a field, but no argument of theirs
+    else:
+        result = _Result(lambda self: self._get_result(), _set_result, doc="What the run returns.")
+
     @model_serializer(mode="wrap")
     def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped = cast("dict[str, Any]", handler(self))
+        dumped.pop(_EXTRAS, None)
         if self._result is not None:
             dumped["result"] = self._result
         return dumped
 
     def __repr__(self) -> str:
-        shown = {**self._data, **{name: getattr(self, name) for name in type(self).model_fields}}
-        if self._result is not None:
-            shown["result"] = self._result
+        shown = {**self._data, **self.model_dump()}
         return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in shown.items())})"
 
     def __str__(self) -> str:
@@ -182,9 +246,17 @@ class StopEvent(Event):
 class InputRequiredEvent(Event):
     """Asks somebody outside the run for input; returned by a step, it also goes to the stream."""
 
+    if TYPE_CHECKING:  # pydantic's own signature, made for type checkers, knows no extras
+
+        def __init__(self, /, **params: Any) -> None: ...
+
 
 class HumanResponseEvent(Event):
     """The answer from outside to an `InputRequiredEvent`."""
+
+    if TYPE_CHECKING:  # pydantic's own signature, made for type checkers, knows no extras
+
+        def __init__(self, /, **params: Any) -> None: ...
 
 
 class InternalDispatchEvent(Event):
@@ -266,9 +338,9 @@ def load_exception(dumped: Any) -> Any:
 
     Only subclasses of `Exception` are called, with the single message; what is no dump passes unchanged.
     """
-    if not isinstance(dumped, dict) or "exception_type" not in dumped:
-        return dumped
     fields = cast("dict[str, Any]", dumped)
+    if not isinstance(dumped, dict) or "exception_type" not in fields:
+        return fields
     name, message = str(fields["exception_type"]), str(fields.get("exception_message", ""))
     try:
         cls = resolve(name)
@@ -293,23 +365,33 @@ def _need_exception_or_none(value: Any) -> Exception | None:
 
 
 def _load_event(value: Any) -> Any:
-    if not isinstance(value, dict) or "__event__" not in value:
+    if value is None or isinstance(value, Event):
         return value
     fields = cast("dict[str, Any]", value)
-    cls = resolve(str(fields["__event__"]))
-    if not issubclass(cls, Event):
-        raise ValueError(f"{fields['__event__']} is not an event class")
-    return cls.model_validate(fields.get("value", {}))
+    if not isinstance(value, dict) or "qualified_name" not in fields:
+        raise ValueError("expected an event, or its dump with qualified_name and value")
+    return _load_type(fields["qualified_name"]).model_validate(fields.get("value", {}))
 
 
 def _dump_event(event: Event | None) -> dict[str, Any] | None:
     if event is None:
         return None
-    return {"__event__": qualified_name(type(event)), "value": event.model_dump(mode="json")}
+    # The shape that `serializers.JsonSerializer` gives every model.
+    return {
+        "__is_pydantic": True,
+        "value": event.model_dump(mode="json"),
+        "qualified_name": qualified_name(type(event)),
+    }
 
 
-def _load_type(value: Any) -> Any:
-    return resolve(value) if isinstance(value, str) else value
+def _load_type(value: Any) -> type[Event]:
+    try:
+        found = value if isinstance(value, type) else resolve(str(value))
+    except LookupError as error:
+        raise ValueError(str(error)) from error
+    if not issubclass(found, Event):
+        raise ValueError(f"{value} is not an event class")
+    return found
 
 
 _EXCEPTION_SCHEMA: dict[str, Any] = {

@@ -11,10 +11,9 @@ A name is resolved among the classes a caller declared first, so that `__main__.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
 
 PUBLIC_MODULES = {
     "workflow_server.events": "workflows.events",
@@ -30,13 +29,11 @@ def _public_module(cls: type) -> str:
     return PUBLIC_MODULES.get(cls.__module__, cls.__module__)
 
 
-@lru_cache(maxsize=4096)
 def qualified_name(cls: type) -> str:
     """Return `module.Class`, the name that envelopes and stored values carry."""
     return f"{_public_module(cls)}.{cls.__name__}"
 
 
-@lru_cache(maxsize=4096)
 def routing_name(cls: type) -> str:
     """Return `module.Outer.Class`, which tells classes of the same short name apart."""
     return f"{_public_module(cls)}.{cls.__qualname__}"
@@ -78,7 +75,7 @@ _allowed: ContextVar[TypeTable | None] = ContextVar("workflow_server_allowed_typ
 
 
 @contextmanager
-def only_these(types: TypeTable | None) -> Iterator[None]:
+def only_these(types: TypeTable | None) -> Generator[None]:
     """Let `resolve` find only `types` and the built-in classes while the block runs; `None` for no limit."""
     token = _allowed.set(types)
     try:

@@ -16,9 +16,9 @@ import binascii
 import json
 import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from pydantic import BaseModel
 
@@ -68,7 +68,7 @@ class JsonSerializer(BaseSerializer):
         return self if self._allowed is None else type(self)(allowed_types=(*self._allowed, *classes))
 
     @contextmanager
-    def validation_context(self) -> Iterator[None]:
+    def validation_context(self) -> Generator[None]:
         """Let events and exceptions inside models, too, be constructed only from the allowed types in this block."""
         if self._table is None:
             yield
@@ -123,11 +123,12 @@ class JsonSerializer(BaseSerializer):
         Raises:
             SerializationError: A class isn't allowed or refuses its value.
         """
+        whole = data  # stays untyped where the checks below narrow `data` to containers of unknown things
         if isinstance(data, list):
-            return [self.deserialize_value(one) for one in cast("list[Any]", data)]
+            return [self.deserialize_value(one) for one in whole]
         if not isinstance(data, dict):
             return data
-        fields = cast("dict[str, Any]", data)
+        fields: dict[str, Any] = whole
         if fields.get(_MODEL) and "qualified_name" in fields:
             return self._construct(fields, "model_validate")
         if fields.get(_COMPONENT) and "qualified_name" in fields:
@@ -202,25 +203,21 @@ JsonPickleSerializer = PickleSerializer
 
 
 def _encode(value: Any, place: str) -> Any:
+    whole = value  # stays untyped where the checks below narrow `value` to containers of unknown things
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, dict):
-        entries = cast("dict[Any, Any]", value)
-        return {_key(key, place): _encode(one, f"{place}[{key!r}]") for key, one in entries.items()}
+        return {_key(key, place): _encode(one, f"{place}[{key!r}]") for key, one in whole.items()}
     if isinstance(value, (list, tuple)):
-        members = cast("list[Any] | tuple[Any, ...]", value)
-        return [_encode(one, f"{place}[{index}]") for index, one in enumerate(members)]
+        return [_encode(one, f"{place}[{index}]") for index, one in enumerate(whole)]
     if isinstance(value, type):
         raise _refused(value, place, "classes have no JSON form")
+    cls: type = value.__class__
     try:
         if hasattr(value, "class_name"):
-            return {_COMPONENT: True, "value": value.to_dict(), "qualified_name": qualified_name(type(value))}
+            return {_COMPONENT: True, "value": value.to_dict(), "qualified_name": qualified_name(cls)}
         if isinstance(value, BaseModel):
-            return {
-                _MODEL: True,
-                "value": value.model_dump(mode="json"),
-                "qualified_name": qualified_name(type(value)),
-            }
+            return {_MODEL: True, "value": value.model_dump(mode="json"), "qualified_name": qualified_name(cls)}
     except Exception as error:  # dumping runs code of users
         raise _refused(value, place, str(error)) from error
     raise _refused(value, place, "it has no JSON form that would come back as it was")
@@ -233,4 +230,5 @@ def _key(key: Any, place: str) -> Any:
 
 
 def _refused(value: object, place: str, reason: str) -> SerializationError:
-    return SerializationError(f"Failed to serialize value: {type(value)}{f' at {place}' if place else ''}: {reason}")
+    kind: type = type(value)
+    return SerializationError(f"Failed to serialize value: {kind}{f' at {place}' if place else ''}: {reason}")
