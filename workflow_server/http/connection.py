@@ -22,14 +22,16 @@ States, in the order they are passed; every path leads back to IDLE or ends in C
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
 import h11
 
 from workflow_server.http.events import Closed, HttpEvent, NeedData, Phase, Working
-from workflow_server.http.head import Head, read_head
+from workflow_server.http.head import read_head
 from workflow_server.http.limits import BodyBudget, Limits
 from workflow_server.http.messages import Headers, Refused, Request
 
@@ -59,6 +61,17 @@ _WORKING: Final = Working()
 _CLOSED: Final = Closed()
 
 
+@lru_cache(maxsize=256)
+def _response(status: int, headers: Headers, length: int | None, last: bool) -> h11.Response:
+    """Return the head as h11 wants it; remembered, because checking it costs more than all else in a short answer."""
+    wire = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    if length is not None and status not in _BODILESS:
+        wire.append((b"content-length", b"%d" % length))
+    if last:
+        wire.append((b"connection", b"close"))
+    return h11.Response(status_code=status, headers=wire, reason=_REASONS.get(status, b""))
+
+
 class Connection:
     """The machine; see the module for how it is driven.
 
@@ -74,11 +87,12 @@ class Connection:
         "_budget",
         "_drops_body",
         "_h11",
-        "_head",
+        "_has_body",
         "_head_bytes",
         "_limits",
         "_phase",
         "_received",
+        "_request",
         "last",
         "peer_gone",
         "unread",
@@ -91,7 +105,8 @@ class Connection:
         self._phase: Phase | _Closing = Phase.IDLE
         self._received = 0  # bytes since this request began, those sent ahead included
         self._head_bytes = 0
-        self._head: Head | None = None
+        self._request: Request | None = None
+        self._has_body = False
         self._body: list[bytes | bytearray] = []
         self._body_bytes = 0
         self._ahead = 0
@@ -140,6 +155,8 @@ class Connection:
         Raises:
             RuntimeError: The request that was returned before has not been answered.
         """
+        if self._phase is Phase.IDLE and not self.peer_gone:
+            return _NEED_IDLE
         if self._phase is Phase.BODY:
             return self._read_body()
         if self._phase is _Closing.CLOSED:
@@ -154,13 +171,8 @@ class Connection:
         Raises:
             h11.LocalProtocolError: `headers` can't be sent.
         """
-        wire = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        if length is not None and status not in _BODILESS:
-            wire.append((b"content-length", b"%d" % length))
-        if self.last:
-            wire.append((b"connection", b"close"))
-        self._drops_body = status in _BODILESS or (self._head is not None and self._head.method == "HEAD")
-        return self._h11.send(h11.Response(status_code=status, headers=wire, reason=_REASONS.get(status, b"")))
+        self._drops_body = status in _BODILESS or (self._request is not None and self._request.method == "HEAD")
+        return self._h11.send(_response(status, headers, length, self.last))
 
     def data(self, chunk: bytes) -> bytes:
         """Return the bytes that carry a part of the body; none if the answer has no body (HEAD)."""
@@ -186,9 +198,10 @@ class Connection:
 
     def close(self) -> None:
         """Give back what is held of the shared budget. Harmless when repeated."""
-        self._budget.give_back(self._body_bytes)
-        self._body_bytes = 0
-        self._body = []
+        if self._body:
+            self._budget.give_back(self._body_bytes)
+            self._body_bytes = 0
+            self._body = []
 
     def refuse(self, refused: Refused) -> Refused:
         """Turn the request away, whatever has come of it; the edge does so when time is up. Answer it next."""
@@ -200,7 +213,7 @@ class Connection:
     def _begin(self) -> None:
         self._phase = Phase.IDLE
         self._received = 0
-        self._head = None
+        self._request = None
         if self._ahead:
             left = self._h11.trailing_data[0]
             if left[0] in b"\r\n":
@@ -228,15 +241,16 @@ class Connection:
             head = read_head(event)
             if isinstance(head, Refused):
                 return self.refuse(head)
-            self._head = head
-            if head.length is not None and head.length > self._limits.body_bytes:
+            self._request, length = head
+            if length is not None and length > self._limits.body_bytes:
                 return self.refuse(self._body_too_long())
+            self._has_body = length != 0
             self._phase = Phase.BODY
             return self._read_body()
         if isinstance(event, h11.ConnectionClosed):
             self._phase = _Closing.CLOSED
             return _CLOSED
-        return _NEED_IDLE if self._phase is Phase.IDLE else _NEED_HEAD
+        return _NEED_HEAD
 
     def _read_body(self) -> HttpEvent:
         for _ in range(_EVENTS_AT_ONCE):
@@ -263,16 +277,14 @@ class Connection:
         return self.refuse(_PADDED) if self._is_padded() else _WORKING
 
     def _complete(self) -> HttpEvent:
-        head = self._head
-        assert head is not None
-        if head.length == 0:
-            body = b""
-        else:
+        request = self._request
+        assert request is not None
+        if self._has_body:
             if self._is_padded():
                 return self.refuse(_PADDED)
-            body = b"".join(self._body)
+            request = replace(request, body=b"".join(self._body))
         self._phase = _Closing.ANSWERING
-        return Request(head.method, head.path, head.query, head.headers, body)
+        return request
 
     def _is_padded(self) -> bool:
         """Whether the body's framing costs far more than the body (one byte a chunk, long extensions)."""

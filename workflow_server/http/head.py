@@ -8,39 +8,30 @@ that is offered (`Upgrade: h2c`) needs nothing: answering normally declines it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import h11
 
-from workflow_server.http.messages import Headers, Refused
+from workflow_server.http.messages import Refused, Request
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A request without its body."""
+def read_head(request: h11.Request) -> tuple[Request, int | None] | Refused:
+    """Check the head that h11 has parsed and take its target apart.
 
-    method: str
-    path: str
-    query: str
-    headers: Headers
-    length: int | None
-    """Announced size of the body in bytes; `None` if it is sent in chunks."""
-
-
-def read_head(request: h11.Request) -> Head | Refused:
-    """Check the head that h11 has parsed and take its target apart."""
+    Returns:
+        The request, still without its body, and the body's announced size in bytes (`None`: sent in chunks).
+    """
     version = request.http_version
     if version != b"1.1" and not version.startswith(b"1."):
         return Refused(505, f"HTTP/{version.decode()} is not spoken here; use HTTP/1.1.")
     length: int | None = 0
     announced = chunked = False
     headers: list[tuple[str, str]] = []
-    for name, value in request.headers:
-        if name == b"content-length":
+    for raw_name, raw_value in request.headers.raw_items():
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers.append((name, value))
+        if name == "content-length":
             announced, length = True, int(value)
-        elif name == b"transfer-encoding":
+        elif name == "transfer-encoding":
             chunked = True
-        headers.append((name.decode("latin-1"), value.decode("latin-1")))
     if chunked:
         if announced:
             return Refused(400, "The head has both Content-Length and Transfer-Encoding; send one of them.")
@@ -55,7 +46,7 @@ def read_head(request: h11.Request) -> Head | Refused:
             return Refused(400, "The request line's target must be a path that begins with '/', or an http URL.")
         target = origin
     path, _, query = target.partition("?")
-    return Head(method, path, query, tuple(headers), length)
+    return Request(method, path, query, tuple(headers)), length
 
 
 def _origin_form(method: str, target: str) -> str | None:
