@@ -8,6 +8,7 @@ import { asked, condition, ended, outcome } from "./run.js";
 import { sendable } from "./schema.js";
 
 const WORDS = { running: "Running", waiting: "Waiting for an answer", blocked: "Blocked", completed: "Completed", failed: "Failed", cancelled: "Cancelled" };
+const TITLES = { missing: "There is no such run", error: "The run can't be shown" };
 const IDLE = { error: "", busy: false, done: 0 }; // A form that was not sent yet.
 const STREAMS = { connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", done: "Complete", off: "" };
 
@@ -17,20 +18,14 @@ export function makeRunView(id, dispatch) {
   const question = makeQuestion(dispatch);
   const end = makeOutcome();
   const events = makeEvents(dispatch);
-  const trouble = h("div", { class: "empty", hidden: true });
+  const trouble = h("p", { class: "hint" });
   const body = h("div", { class: "run-body" }, question.node, end.node, events.node);
-  const drawTrouble = memo((load, error) => {
-    trouble.hidden = load === "ready";
-    body.hidden = load !== "ready";
-    if (load === "missing") trouble.replaceChildren(h("h2", {}, "There is no such run"), h("p", {}, `The server knows no run with the id ${id}. It may have been deleted, or the server started anew.`));
-    else if (load === "error") trouble.replaceChildren(h("h2", {}, "The run can't be shown"), h("p", {}, error));
-    else trouble.replaceChildren(h("p", {}, "Loading…"));
-  });
   return {
     node: h("article", { class: "run" }, head.node, trouble, body),
     draw(state, now) {
       const { run } = state;
-      drawTrouble(run.load, run.error);
+      body.hidden = run.load !== "ready";
+      text(trouble, run.load === "missing" ? `The server knows no run with the id ${id}. It may have been deleted, or the server began anew.` : run.load === "loading" ? "Loading…" : run.error);
       head.draw(state, now);
       question.draw(run.questions.at(-1), run.questions.length, state.details[run.handler?.workflow_name], state.forms.answer);
       end.draw(run.handler, run.result, run.over, run);
@@ -50,8 +45,8 @@ function makeHead(id, dispatch) {
   const cancel = h("button", { type: "button", class: "danger", onclick: () => asking.show() }, "Cancel run");
   const sending = sendDialog(dispatch);
   const asking = cancelDialog(dispatch);
-  const drawRun = memo((handler, state, now) => {
-    text(title, handler?.workflow_name ?? "Run");
+  const drawRun = memo((load, handler, state, now) => {
+    text(title, handler?.workflow_name ?? TITLES[load] ?? "Run");
     text(badge, WORDS[state] ?? "");
     attribute(badge, "class", `badge ${state}`);
     meta.hidden = badge.hidden = handler === null;
@@ -69,7 +64,7 @@ function makeHead(id, dispatch) {
     node: h("header", { class: "run-head" }, h("a", { class: "back", href: "#/" }, "← All runs"), h("div", { class: "title" }, title, badge), meta, actions, sending.node, asking.node),
     draw({ run, details, forms }, now) {
       const over = ended(run);
-      drawRun(run.handler, condition(run), over ? startOfHour(now) : now);
+      drawRun(run.load, run.handler, condition(run), over ? startOfHour(now) : now);
       actions.hidden = run.handler === null;
       send.hidden = cancel.hidden = over;
       sending.draw(details[run.handler?.workflow_name], forms.send, over);
@@ -106,7 +101,7 @@ function cancelDialog(dispatch) {
     "dialog",
     { "aria-labelledby": "cancel-title", onclose: () => dispatch({ type: "dismiss", form: "cancel" }) },
     h("h2", { id: "cancel-title" }, "Cancel this run?"),
-    h("p", {}, "Its steps are stopped where they are. A cancelled run can't be continued; its events stay."),
+    h("p", {}, "Its steps are stopped where they are. The events up to then stay."),
     problem,
     h("div", { class: "row end" }, keep, sure),
   );

@@ -39,12 +39,12 @@ class Customer(BaseModel):
 
 class OrderPlaced(StartEvent):
     customer: Customer
-    items: list[str] = Field(min_length=1)
+    articles: list[str] = Field(min_length=1)
     express: bool = False
 
 
-class ItemChecked(Event):
-    item: str
+class ArticleChecked(Event):
+    article: str
     in_stock: bool
 
 
@@ -64,10 +64,10 @@ class Order(Workflow):
 
     @step
     async def check_stock(self, ctx: Context[Any], ev: OrderPlaced) -> PriceCalculated:
-        for item in ev.items:
+        for article in ev.articles:
             await asyncio.sleep(0.02)
-            ctx.write_event_to_stream(ItemChecked(item=item, in_stock=True))
-        return PriceCalculated(total=19.5 * len(ev.items))
+            ctx.write_event_to_stream(ArticleChecked(article=article, in_stock=True))
+        return PriceCalculated(total=19.5 * len(ev.articles))
 
     @step
     async def ship(self, ctx: Context[Any], ev: PriceCalculated) -> OrderShipped:

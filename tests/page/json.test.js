@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { complaint, layout, members, pick, pretty } from "../../ui_dist/json.js";
+
+const SAMPLES = [
+  "{}",
+  "[]",
+  '{"a":1250.0,"b":[1,2,{"c":null}],"d":{},"e":[[]],"f":"x, {\\"y\\": [1]} \\\\"}',
+  '[12345678901234567890,-1.50e+10,true,false,null,"",{"":""}]',
+  '"text: {with} [signs], and \\u00e9"',
+  "0",
+];
+
+test("laid-out JSON is the same JSON, digit by digit", () => {
+  for (const sample of SAMPLES) {
+    assert.deepEqual(JSON.parse(pretty(sample)), JSON.parse(sample));
+    assert.equal(pretty(pretty(sample)), pretty(sample));
+  }
+  assert.match(pretty(SAMPLES[2]), /"a": 1250\.0,/);
+  assert.match(pretty(SAMPLES[3]), /12345678901234567890/);
+});
+
+test("laid-out JSON looks as JSON.stringify would have it", () => {
+  const value = { a: [1, { b: [] }, "c"], d: {}, e: { f: null } };
+  assert.equal(pretty(JSON.stringify(value)), JSON.stringify(value, null, 2));
+});
+
+test("keys, strings, numbers and words are told apart", () => {
+  const kinds = layout('{"a":"b","c":[1,-2],"d":null}').filter(([kind]) => kind !== "plain");
+  assert.deepEqual(kinds.map(([kind]) => kind), ["key", "string", "key", "number", "number", "key", "word"]);
+});
+
+test("members are cut out as text, in order, whatever stands inside them", () => {
+  assert.deepEqual(members(SAMPLES[2]), [
+    ["a", "1250.0"],
+    ["b", '[1,2,{"c":null}]'],
+    ["d", "{}"],
+    ["e", "[[]]"],
+    ["f", '"x, {\\"y\\": [1]} \\\\"'],
+  ]);
+  assert.deepEqual(members(' { "k\\u0065y" : [ 1 , 2 ] , "o" : { "p" : ":" } } '), [
+    ["key", "[ 1 , 2 ]"],
+    ["o", '{ "p" : ":" }'],
+  ]);
+  assert.deepEqual(members("{}"), []);
+});
+
+test("a value is found along a path of keys, or is null", () => {
+  assert.equal(pick('{"a":{"b":{"c":1.0}}}', "a", "b", "c"), "1.0");
+  assert.equal(pick('{"a":{"b":1}}', "a", "x"), null);
+  assert.equal(pick('{"a":[1]}', "a", "0"), null);
+  assert.equal(pick('{"a":{"result":false}}', "a", "result"), "false");
+});
+
+test("a long string does not exhaust the matcher", () => {
+  const long = JSON.stringify({ a: 'x\\"'.repeat(300_000) });
+  assert.equal(pretty(long).length, long.length + "\n  ".length + " ".length + "\n".length);
+});
+
+test("what is no JSON object is complained about, with the place", () => {
+  assert.equal(complaint('{"a": [1, 2]}'), "");
+  assert.match(complaint("  "), /Enter a JSON object/);
+  assert.match(complaint("[1]"), /this is a list/);
+  assert.match(complaint("null"), /this is null/);
+  assert.match(complaint('"x"'), /this is a string/);
+  assert.match(complaint('{\n  "a": 1,\n}'), /not valid JSON.*line 3.*column 1/);
+});
