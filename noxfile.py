@@ -66,7 +66,7 @@ def types(session: nox.Session) -> None:
     """Do mypy and pyright, both strict, agree with the types?"""
     session.install("--editable", ".[dev]")
     session.run("mypy", *session.posargs)
-    session.run("pyright", "--pythonpath", session.virtualenv.bin + "/python", *session.posargs)
+    session.run("pyright", *session.posargs)
 
 
 @nox.session
