@@ -57,15 +57,17 @@ class DictLikeModel(BaseModel):
         privates = type(self).__private_attributes__
         for name in [name for name in given if name in privates]:
             super().__setattr__(name, given.pop(name))
-        self._set_extras({**cast("dict[str, Any]", extras), **given})
-
-    def _set_extras(self, extras: dict[str, Any]) -> None:
-        object.__setattr__(self, "__pydantic_extra__", {_EXTRAS: extras} if extras else {})
+        self._data = {**cast("dict[str, Any]", extras), **given}
 
     @property
     def _data(self) -> dict[str, Any]:
+        """The extras, to be read; an event without any has an empty dictionary that belongs to nobody."""
         extras: dict[str, Any] = (self.__pydantic_extra__ or {}).get(_EXTRAS, {})
         return extras
+
+    @_data.setter
+    def _data(self, extras: dict[str, Any]) -> None:
+        object.__setattr__(self, "__pydantic_extra__", {_EXTRAS: extras} if extras else {})
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -87,7 +89,7 @@ class DictLikeModel(BaseModel):
 
     def __setitem__(self, key: str, value: Any) -> None:
         if self.__pydantic_extra__ is None:  # a subclass configured `extra` otherwise
-            self._set_extras({key: value})
+            self._data = {key: value}
         else:
             self.__pydantic_extra__.setdefault(_EXTRAS, {})[key] = value
 
@@ -132,7 +134,7 @@ class DictLikeModel(BaseModel):
 
     def __copy__(self) -> Self:
         copied = super().__copy__()
-        copied._set_extras(dict(self._data))
+        copied._data = dict(self._data)
         return copied
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -140,7 +142,7 @@ class DictLikeModel(BaseModel):
         declared = type(self).__pydantic_fields__
         changes = update or {}
         copied = super().model_copy(update={key: changes[key] for key in changes if key in declared}, deep=deep)
-        copied._set_extras({**copied._data, **{key: changes[key] for key in changes if key not in declared}})
+        copied._data = {**copied._data, **{key: changes[key] for key in changes if key not in declared}}
         return copied
 
     @classmethod

@@ -23,6 +23,7 @@ PUBLIC_MODULES = {
 """Modules of ours whose classes carry the name of the documented module on the wire."""
 
 _PRIVATE_MODULES = {public: real for real, public in PUBLIC_MODULES.items()}
+_ALWAYS_KNOWN = {"builtins", *PUBLIC_MODULES, *_PRIVATE_MODULES}
 
 
 def _public_module(cls: type) -> str:
@@ -50,10 +51,11 @@ class TypeTable:
     """
 
     def __init__(self, types: Iterable[type]) -> None:
-        self._exact: dict[str, type] = {}
+        declared = tuple(types)
+        self._exact: dict[str, type] = {routing_name(cls): cls for cls in declared}
         self._short: dict[str, type | None] = {}
-        for cls in types:
-            self._exact.setdefault(routing_name(cls), cls)
+        for cls in declared:
+            # `module.Inner` means a class of that very name before it means `module.Outer.Inner`.
             self._exact.setdefault(qualified_name(cls), cls)
             known = self._short.setdefault(cls.__name__, cls)
             if known is not cls:
@@ -64,7 +66,10 @@ class TypeTable:
 
     def find(self, name: str) -> type | None:
         """Return the declared class called `name`, or `None`."""
-        return self._exact.get(name) or self._short.get(name.rpartition(".")[2])
+        exact = self._exact.get(name)
+        module, _, short = name.rpartition(".")
+        # A name of the framework's or of Python's means their class, whatever else is called so.
+        return exact if exact is not None or module in _ALWAYS_KNOWN else self._short.get(short)
 
     def find_short(self, name: str) -> type | None:
         """Return the one declared class whose own name is `name`, or `None`."""
@@ -94,11 +99,11 @@ def resolve(name: str) -> type:
     if allowed is not None and (declared := allowed.find(name)) is not None:
         return declared
     module_name, _, short = name.rpartition(".")
-    if allowed is not None and module_name != "builtins" and module_name not in _PRIVATE_MODULES:
+    if allowed is not None and module_name not in _ALWAYS_KNOWN:
         raise LookupError(f"{name} is not among the declared types")
     try:
         found = getattr(importlib.import_module(_PRIVATE_MODULES.get(module_name, module_name)), short)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # importing runs code of users; names that are none raise anything, too
         raise LookupError(f"{name} can't be imported: {error}") from error
     if not isinstance(found, type):
         raise LookupError(f"{name} is not a class")
