@@ -1,6 +1,6 @@
 """`WorkflowServer`: puts the parts together.
 
-    TCP, Unix socket, ASGI -> Api (requests, commands, outcomes, responses) -> HandlerManager -> runs, store
+TCP, Unix socket, ASGI -> Api (requests, commands, outcomes, responses) -> HandlerManager -> runs, store
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class WorkflowServer:
         if self._serving:
             raise ServerUsageError("serve() is running already; one server serves one place at a time")
         binding = Binding(
-            host=host or os.environ.get(HOST_VARIABLE) or "0.0.0.0",  # noqa: S104  # documented default
+            host=host or os.environ.get(HOST_VARIABLE) or "0.0.0.0",
             port=_port_from_environment() if port is None else port,
             uds=uds,
             ssl_context=ssl_context,
@@ -190,7 +190,7 @@ class WorkflowServer:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(wind_down)
-            with stop_signals(lambda name: drain.set()):
+            with stop_signals(lambda _name: drain.set()):
                 await serve(self._api, binding, self._limits, drain=drain, listening=on_listening)
             if not drain.is_set():
                 tasks.cancel_scope.cancel()

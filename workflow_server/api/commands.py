@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from workflow_server.wire.records import Status
+
 
 class Missing:
     """The type of `MISSING`."""
@@ -70,7 +72,7 @@ class DescribeGraph:
 class ListHandlers:
     """Handlers in the order of starting. `None` = no filter, an empty tuple = nothing matches."""
 
-    status: tuple[str, ...] | None = None
+    status: tuple[Status, ...] | None = None
     workflow_name: tuple[str, ...] | None = None
 
 

@@ -12,11 +12,15 @@ from workflow_server.wire.records import HandlerRecord
 
 @dataclass(frozen=True, slots=True)
 class Health:
+    """Whether the service is up."""
+
     healthy: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
+    """Whether it should be given work."""
+
     ready: bool
     reasons: tuple[str, ...] = ()
     """Why not, a sentence each."""
@@ -24,6 +28,8 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowNames:
+    """The served workflows."""
+
     names: tuple[str, ...]
 
 
@@ -43,27 +49,37 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True)
 class Schemas:
+    """JSON schemas of a workflow's start and stop event."""
+
     start: dict[str, Any]
     stop: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class EventSchemas:
+    """JSON schemas of all events of a workflow."""
+
     events: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
+    """A workflow as nodes and edges."""
+
     graph: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerFound:
+    """The handler that was asked for."""
+
     handler: HandlerRecord
 
 
 @dataclass(frozen=True, slots=True)
 class ResultFound:
+    """The handler whose result was asked for; rendered flattened."""
+
     handler: HandlerRecord
 
 
@@ -99,7 +115,7 @@ class NothingLeft:
 
 @dataclass(frozen=True, slots=True)
 class EventAccepted:
-    pass
+    """The event is committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +127,8 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
+    """The handler is gone; `unstopped` as in `Cancelled`."""
+
     unstopped: tuple[str, ...] = ()
 
 

@@ -9,7 +9,7 @@ only the manager knows their classes.
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from typing import Any, cast, get_args
 from urllib.parse import unquote_to_bytes
 
 from workflow_server.api.commands import (
@@ -30,9 +30,10 @@ from workflow_server.api.commands import (
 )
 from workflow_server.api.names import objection_to
 from workflow_server.http.messages import Request
+from workflow_server.wire.records import Status
 from workflow_server.wire.strict_json import read_json
 
-STATUSES = ("running", "completed", "failed", "cancelled")
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -218,10 +219,10 @@ def _start_run(request: Request, name: str, wait: bool) -> StartRun:
 def list_handlers(request: Request, name: str) -> ListHandlers:  # noqa: ARG001
     """Parse `GET /handlers`."""
     query = _Query(request.query)
-    status = query.several("status")
-    for value in status or ():
-        if value not in STATUSES:
-            raise Invalid(f"Invalid status: {value!r}. Expected one of {', '.join(STATUSES)}")
+    given = query.several("status")
+    if unknown := [value for value in given or () if value not in STATUSES]:
+        raise Invalid(f"Invalid status: {unknown[0]!r}. Expected one of {', '.join(STATUSES)}")
+    status = None if given is None else tuple(known for known in STATUSES if known in given)
     return ListHandlers(status=status, workflow_name=query.several("workflow_name"))
 
 

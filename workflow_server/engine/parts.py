@@ -28,39 +28,9 @@ def encode_part(part: Part) -> str:
     """Return `part` as JSON text."""
     match part:
         case WorkItem():
-            failure = part.last_failure
-            return _splice(
-                {
-                    "step": part.step,
-                    "place": part.place,
-                    "phase": part.phase.value,
-                    "worker": part.worker,
-                    "incarnation": part.incarnation,
-                    "failures": part.failures,
-                    "last_failure": None if failure is None else [failure.type, failure.text],
-                    "last_failed_at": part.last_failed_at,
-                    "first_started": part.first_started,
-                    "not_before": part.not_before,
-                    "waits_on": part.waits_on,
-                    "recoveries": part.recoveries,
-                    "holds": part.holds,
-                },
-                message=_message(part.message),
-            )
+            return _encode_item(part)
         case Wait():
-            return _splice(
-                {
-                    "step": part.step,
-                    "kind": part.kind.name,
-                    "subclasses": part.subclasses,
-                    "place": part.place,
-                    "holders": part.holders,
-                    "due": part.due,
-                    "answered": part.answer is not None,
-                },
-                prompt=_message(part.prompt),
-                answer=_message(part.answer.message if part.answer else None),
-            )
+            return _encode_wait(part)
         case Contribution():
             completed = part.completed
             return _splice(
@@ -70,6 +40,44 @@ def encode_part(part: Part) -> str:
             )
         case _:
             assert_never(part)
+
+
+def _encode_item(item: WorkItem) -> str:
+    failure = item.last_failure
+    return _splice(
+        {
+            "step": item.step,
+            "place": item.place,
+            "phase": item.phase.value,
+            "worker": item.worker,
+            "incarnation": item.incarnation,
+            "failures": item.failures,
+            "last_failure": None if failure is None else [failure.type, failure.text],
+            "last_failed_at": item.last_failed_at,
+            "first_started": item.first_started,
+            "not_before": item.not_before,
+            "waits_on": item.waits_on,
+            "recoveries": item.recoveries,
+            "holds": item.holds,
+        },
+        message=_message(item.message),
+    )
+
+
+def _encode_wait(wait: Wait) -> str:
+    return _splice(
+        {
+            "step": wait.step,
+            "kind": wait.kind.name,
+            "subclasses": wait.subclasses,
+            "place": wait.place,
+            "holders": wait.holders,
+            "due": wait.due,
+            "answered": wait.answer is not None,
+        },
+        prompt=_message(wait.prompt),
+        answer=_message(wait.answer.message if wait.answer else None),
+    )
 
 
 def encode_head(run: Run) -> str:

@@ -12,7 +12,6 @@ import logging
 from dataclasses import dataclass
 from typing import assert_never
 
-
 from workflow_server.api.commands import (
     CancelHandler,
     CheckHealth,
@@ -33,8 +32,8 @@ from workflow_server.api.outcomes import (
     Cancelled,
     Deleted,
     EventAccepted,
-    EventsExist,
     EventSchemas,
+    EventsExist,
     EventsOpened,
     Graph,
     HandlerFound,
@@ -123,7 +122,7 @@ class HandlerManager:
             case DescribeSchema() | DescribeEvents() | DescribeGraph():
                 return self._describe(command)
             case ListHandlers():
-                query = HandlerQuery(workflow_name_in=command.workflow_name, status_in=command.status)  # type: ignore[arg-type]
+                query = HandlerQuery(workflow_name_in=command.workflow_name, status_in=command.status)
                 return HandlersListed(HandlerListing(self._store, query))
             case GetHandler():
                 record = await self._store.handler(command.handler_id)
@@ -291,5 +290,3 @@ def _invalid(detail: str) -> Refused:
 
 def _already_running(handler_id: str) -> Refused:
     return Refused(Refusal.CONFLICT, f"Handler '{handler_id}' is already running")
-
-

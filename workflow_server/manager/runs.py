@@ -49,7 +49,7 @@ class ActiveRun:
             StoreError: The run was dropped.
         """
         runner = self.runner
-        refusal = runner.apply(Sent(runner.host.clock(), runner.message(event), step))
+        refusal: Misdirected | None = runner.apply(Sent(runner.host.clock(), runner.message(event), step))
         await self.journal.settled()
         return refusal
 
@@ -105,11 +105,14 @@ class ActiveRuns:
         runner.message(event)  # refused now if it can't be encoded, before anything is written
         image = runner.store.bind(journal, served.workflow.serializer)
         run = self._by_handler[handler_id] = ActiveRun(handler_id, served, runner, journal)
-        runner.on_end.append(lambda: self._by_handler.pop(handler_id, None))
+        runner.on_end.append(lambda: self._forget(handler_id))
         journal.prepare(image)
         if not served.workflow.launch(runner, event):
             journal.touch({})
         return run
+
+    def _forget(self, handler_id: str) -> None:
+        self._by_handler.pop(handler_id, None)
 
     async def stop(self, grace: float) -> None:
         """Start no further step, let running ones end within `grace` seconds, then stop them all."""

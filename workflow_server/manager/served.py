@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from pydantic.errors import PydanticInvalidForJsonSchema
 
+from workflow_server.api.commands import MISSING
 from workflow_server.definition.graph import draw
 from workflow_server.errors import ServerUsageError
 from workflow_server.events import Event, StartEvent
@@ -15,7 +16,6 @@ from workflow_server.runtime.host import Host
 from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.state_store import DictState, InMemoryStateStore, load_state
 from workflow_server.runtime.workflow import Workflow
-from workflow_server.api.commands import MISSING
 from workflow_server.wire.envelopes import EventValidationError, read_event
 
 
@@ -109,14 +109,16 @@ def _as_bare_fields(given: Any, start: type[StartEvent]) -> Any:
 
     The client sends exactly that when no input is given, whatever the workflow's start event is.
     """
-    if start is StartEvent or not isinstance(given, dict) or "value" not in given and "data" not in given:
+    if start is StartEvent or not isinstance(given, dict):
         return given
-    named = {given.get("type"), given.get("qualified_name")} - {None}
+    fields = cast("dict[str, Any]", given)
+    if not {"value", "data"} & fields.keys():
+        return fields
+    named = {fields.get("type"), fields.get("qualified_name")} - {None}
     if named and named <= {"StartEvent", qualified_name(StartEvent)}:
-        value = given.get("value", given.get("data"))
-        # An event without input has no fields, or none but the empty extras.
-        return value if value is not None else {}
-    return given
+        value = fields.get("value", fields.get("data"))
+        return {} if value is None else value
+    return fields
 
 
 def _schema(cls: type[Event]) -> dict[str, Any]:
@@ -148,5 +150,3 @@ def check_served(name: str, workflow: object, taken: bool) -> Workflow:
     if taken:
         raise ServerUsageError(f"A workflow is served as {name!r} already; choose another name")
     return workflow
-
-

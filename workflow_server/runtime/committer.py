@@ -228,10 +228,10 @@ class Committer:
         while True:
             try:
                 return await self._store.commit(group)
-            except Exception as error:
+            except Exception:
                 pause = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
                 if tries == 0:
-                    log.error("The store failed; all runs hold until it is back: %s", error, exc_info=True)
+                    log.exception("The store failed; all runs hold until it is back")
                 tries += 1
             await anyio.sleep(pause)
 
@@ -242,5 +242,3 @@ class Committer:
         journal.committed(batch)
         if batch.events:
             self._news.tell(batch.handler.run_id)
-
-

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel
 
@@ -20,7 +20,7 @@ from workflow_server.engine.inputs import (
     WaitAbandoned,
     WaitBegan,
 )
-from workflow_server.engine.message import kind_of
+from workflow_server.engine.message import Message, kind_of
 from workflow_server.errors import ContextStateError, WorkflowRuntimeError
 from workflow_server.events import Event, StopEvent
 from workflow_server.naming import routing_name
@@ -83,7 +83,8 @@ class Context(Generic[S]):
         by = None if self._execution is None else self._execution.id
 
         def send() -> Misdirected | None:
-            return runner.apply(Sent(runner.host.clock(), runner.message(message), step, by))
+            verdict: Misdirected | None = runner.apply(Sent(runner.host.clock(), runner.message(message), step, by))
+            return verdict
 
         refusal = _on_loop(runner, send)
         if isinstance(refusal, Misdirected):
@@ -122,19 +123,7 @@ class Context(Generic[S]):
 
     # In steps only
 
-    @overload
-    def collect_events(
-        self, ev: Event, expected: list[type[E]], buffer_id: str | None = None
-    ) -> list[E] | None: ...
-
-    @overload
-    def collect_events(
-        self, ev: Event, expected: list[type[Event]], buffer_id: str | None = None
-    ) -> list[Event] | None: ...
-
-    def collect_events(
-        self, ev: Event, expected: list[Any], buffer_id: str | None = None
-    ) -> Any:
+    def collect_events(self, ev: Event, expected: Sequence[type[E]], buffer_id: str | None = None) -> list[E] | None:
         """Buffer `ev` until one event for each entry of `expected` is there.
 
         Args:
@@ -151,8 +140,8 @@ class Context(Generic[S]):
         runner, execution = self._need_step("collect_events")
         buffer = buffer_id or "default"
 
-        def collect() -> list[Any] | None:
-            return runner.apply(
+        def collect() -> list[Message] | None:
+            complete: list[Message] | None = runner.apply(
                 Collected(
                     at=runner.host.clock(),
                     by=execution.id,
@@ -162,9 +151,10 @@ class Context(Generic[S]):
                     buffer=buffer,
                 )
             )
+            return complete
 
         collected = _on_loop(runner, collect)
-        return None if collected is None else [message.event for message in collected]
+        return None if collected is None else [cast(E, message.event) for message in collected]
 
     async def wait_for_event(
         self,
@@ -265,13 +255,12 @@ class Context(Generic[S]):
         execution = current_execution()
         if execution is None:
             raise WorkflowRuntimeError("get_step_context() may only be called from within a step")
-        return execution.context
+        context: Context[Any] = execution.context
+        return context
 
     # For the runner's makers
 
-    def attach(
-        self, runner: Runner, reader: Callable[[bool], AsyncGenerator[Event, None]] | None = None
-    ) -> None:
+    def attach(self, runner: Runner, reader: Callable[[bool], AsyncGenerator[Event, None]] | None = None) -> None:
         """Make this the context of a run.
 
         Raises:

@@ -7,7 +7,7 @@ through, and whatever the loop sends or throws goes back in.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from types import coroutine
 from typing import Any, TypeVar
@@ -26,12 +26,14 @@ def drive(steps: Coroutine[Any, Any, T], context: Context) -> Generator[Any, Any
     Returns:
         What it returns; what it raises is raised.
     """
-    advance, value = steps.send, None
+    advance: Callable[[Any], Any] = steps.send
+    value: Any = None
     while True:
         try:
             yielded = context.run(advance, value)
         except StopIteration as stop:
-            return stop.value
+            result: T = stop.value
+            return result
         try:
             value = yield yielded
             advance = steps.send
@@ -39,4 +41,4 @@ def drive(steps: Coroutine[Any, Any, T], context: Context) -> Generator[Any, Any
             context.run(steps.close)
             raise
         except BaseException as error:
-            advance, value = steps.throw, error  # type: ignore[assignment]  # both take one argument
+            advance, value = steps.throw, error

@@ -1,15 +1,15 @@
 """What may come out of a step besides a result, and what each means.
 
-    Exception, SystemExit    the step failed
-    a cancellation that the run did not ask for   the step failed: it leaked one of its own tasks' cancellations
-    a cancellation on trio that no scope of ours caught   the loop is closing, and the worker with it
-    KeyboardInterrupt        is handed to the main task, and no input at all
+Exception, SystemExit    the step failed
+a cancellation that the run did not ask for   the step failed: it leaked one of its own tasks' cancellations
+a cancellation on trio that no scope of ours caught   the loop is closing, and the worker with it
+KeyboardInterrupt        is handed to the main task, and no input at all
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TypeGuard
+from typing import TypeGuard, cast
 
 import anyio
 
@@ -28,7 +28,7 @@ def closes_loop(error: BaseException) -> bool:
 def _holds_cancellation(error: BaseException) -> bool:
     cancelled = anyio.get_cancelled_exc_class()
     if isinstance(error, BaseExceptionGroup):
-        return error.subgroup(cancelled) is not None
+        return cast("BaseExceptionGroup[BaseException]", error).subgroup(cancelled) is not None
     return isinstance(error, cancelled)
 
 

@@ -8,7 +8,7 @@ earlier state sees it unchanged. Only writes are durable: what must survive goes
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from workflow_server.errors import SerializationError, WorkflowRuntimeError
 from workflow_server.events import DictLikeModel
 from workflow_server.naming import qualified_name, resolve
+from workflow_server.runtime.paths import ABSENT, child_of, keys_of, with_value
 from workflow_server.serializers import BaseSerializer, JsonSerializer
 
 WHOLE = ""
@@ -32,8 +33,6 @@ class DictState(DictLikeModel):
 
 
 S = TypeVar("S", bound=BaseModel)
-
-_ABSENT: Any = object()
 
 
 class StateWriter(Protocol):
@@ -84,7 +83,7 @@ class InMemoryStateStore(Generic[S]):
         """Return the state itself, not a copy."""
         return self._state
 
-    async def get(self, path: str, default: Any = _ABSENT) -> Any:
+    async def get(self, path: str, default: Any = ABSENT) -> Any:
         """Return the value at `path`, keys separated by dots.
 
         Args:
@@ -95,10 +94,10 @@ class InMemoryStateStore(Generic[S]):
             ValueError: Nothing is there and no default was given, or the path is empty.
         """
         value: Any = self._state
-        for key in _keys(path):
-            value = _child(value, key)
-            if value is _ABSENT:
-                if default is _ABSENT:
+        for key in keys_of(path):
+            value = child_of(value, key)
+            if value is ABSENT:
+                if default is ABSENT:
                     raise ValueError(f"Path {path!r} not found in state")
                 return default
         return value
@@ -113,9 +112,9 @@ class InMemoryStateStore(Generic[S]):
                 `SerializationError`) the run is stored and the value can't be encoded.
             RuntimeError: Called inside this task's `edit_state`.
         """
-        keys = _keys(path)
+        keys = keys_of(path)
         async with self._writing("set"):
-            await self._replace(_with(self._state, keys, value))
+            await self._replace(with_value(self._state, keys, value))
 
     async def set_state(self, state: S) -> None:
         """Replace the state. A state of a parent type is merged into it, field by field.
@@ -143,7 +142,7 @@ class InMemoryStateStore(Generic[S]):
             await self._replace(new_state(self.state_type))
 
     @asynccontextmanager
-    async def edit_state(self) -> AsyncIterator[S]:
+    async def edit_state(self) -> AsyncGenerator[S]:
         """Yield a copy of the state to change; it becomes the state when the block ends well.
 
         Edits and writes come one after another. If the block raises, nothing changes.
@@ -162,7 +161,7 @@ class InMemoryStateStore(Generic[S]):
         return self._editor is not None and self._editor == anyio.get_current_task().id
 
     @asynccontextmanager
-    async def _writing(self, method: str) -> AsyncIterator[None]:
+    async def _writing(self, method: str) -> AsyncGenerator[None]:
         if self.being_edited_here:
             raise WorkflowRuntimeErrorInEdit(method)
         if self._lock is None:
@@ -272,60 +271,3 @@ def load_state(image: Mapping[str, str], state_type: type[BaseModel], serializer
     if WHOLE in values:
         return cast(BaseModel, values[WHOLE])
     return DictState(**values) if state_type is DictState else state_type(**values)
-
-
-def _keys(path: str) -> list[str]:
-    if not path:
-        raise ValueError("Path cannot be empty")
-    return path.split(".")
-
-
-def _child(container: Any, key: str) -> Any:
-    """Return what `container` has under `key`, or `_ABSENT`."""
-    if isinstance(container, Mapping):
-        mapping = cast("Mapping[Any, Any]", container)
-        if key in mapping:
-            return mapping[key]
-        return mapping.get(int(key), _ABSENT) if key.isdecimal() else _ABSENT
-    if isinstance(container, (list, tuple)):
-        sequence = cast("list[Any]", container)
-        try:
-            return sequence[int(key)]
-        except (ValueError, IndexError):
-            return _ABSENT
-    if isinstance(container, DictLikeModel) and key in container:
-        return container[key]
-    if isinstance(container, BaseModel) and key not in type(container).model_fields:
-        return _ABSENT if hasattr(type(container), key) else getattr(container, key, _ABSENT)
-    return getattr(container, key, _ABSENT)
-
-
-def _with(container: Any, keys: list[str], value: Any) -> Any:
-    """Return a copy of `container` with `value` at `keys`; only containers on the path are copied."""
-    key, rest = keys[0], keys[1:]
-    if rest:
-        child = _child(container, key)
-        value = _with({} if child is _ABSENT else child, rest, value)
-    if isinstance(container, DictLikeModel):
-        changed: Any = container.model_copy()
-        changed._data = dict(container.items())
-        if key in type(container).model_fields:
-            setattr(changed, key, value)
-        else:
-            changed[key] = value
-        return changed
-    if isinstance(container, Mapping):
-        return {**cast("Mapping[Any, Any]", container), key: value}
-    if isinstance(container, list):
-        items = list(cast("list[Any]", container))
-        try:
-            items[int(key)] = value
-        except (ValueError, IndexError):
-            raise ValueError(f"{key!r} is not a place in a list of {len(items)}") from None
-        return items
-    changed = copy.copy(container)
-    try:
-        setattr(changed, key, value)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"{type(container).__name__} can't hold {key!r}: {error}") from error
-    return changed

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 from typing import Any
 
@@ -55,10 +56,8 @@ class StepThreads:
                 outcome.append((context.run(function, *args), None))
             except BaseException as error:  # SystemExit too: it is the step's failure, not the thread's end
                 outcome.append((None, error))
-            try:
+            with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
                 self._port.call_threadsafe(finish)
-            except RuntimeError:
-                pass  # the loop is gone, and with it whoever waited
 
         self._submit(job)
         await done.wait()

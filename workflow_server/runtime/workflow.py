@@ -78,6 +78,7 @@ class Workflow:
         self._skip_graph_checks = check_names_of_graph_checks(skip_graph_checks)
         self.workflow_name = workflow_name or routing_name(type(self))
         self._definition: Definition | None = None
+        self._free_steps_seen: dict[str, StepFunction[..., Any]] | None = None
         self._shape: Shape | None = None
         self._validated: Definition | None = None
         self._serializer = serializer

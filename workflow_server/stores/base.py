@@ -113,10 +113,10 @@ class AbstractWorkflowStore(ABC):
     keeps_parts: bool = True
     """Whether runs can be loaded again; a store that forgets at exit spares the work of encoding parts."""
 
-    async def start(self) -> None:
+    async def start(self) -> None:  # noqa: B027  # a store may have nothing to do here
         """Make ready; called once before anything else."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027  # likewise
         """Let go of everything; called once, when no other method is running."""
 
     @abstractmethod
@@ -139,7 +139,9 @@ class AbstractWorkflowStore(ABC):
         """Return the record of one run, also of an earlier one of its handler, or `None`."""
 
     @abstractmethod
-    async def handlers(self, query: HandlerQuery, after: str | None, limit: int) -> tuple[list[HandlerRecord], str | None]:
+    async def handlers(
+        self, query: HandlerQuery, after: str | None, limit: int
+    ) -> tuple[list[HandlerRecord], str | None]:
         """Return matching handlers in the order of starting, and the cursor for the next page (`None` at the end).
 
         Args:
