@@ -93,7 +93,9 @@ class StepFunction(Protocol[P, R_co]):
 class TakesSteps(Protocol):
     """What `step(workflow=…)` needs of the class it is given."""
 
-    def add_step(self, function: StepFunction[..., Any], /) -> None: ...
+    def add_step(self, function: StepFunction[..., Any], /) -> None:
+        """Make a decorated free function a step of the class."""
+        ...
 
 
 def is_step(function: object) -> TypeGuard[StepFunction[..., Any]]:
@@ -152,24 +154,26 @@ def step(
 
     def decorate(function: F, frame: types.FrameType) -> F:
         _need_function(function, "@step")
-        if is_free_function(function) and workflow is None:
-            raise WorkflowValidationError(
-                f"To decorate {function.__name__} please pass a workflow class to the @step decorator."
-            )
         where = f"step {function.__qualname__}"
         if not is_positive_int(num_workers):
             raise WorkflowValidationError(f"num_workers must be an integer greater than 0 ({where})")
         if retry_policy is not None and not callable(getattr(retry_policy, "next", None)):
             raise WorkflowValidationError(f"retry_policy must have a method next, got {retry_policy!r} ({where})")
+        signature = inspect_step(function, frame)
+        free = is_free_function(function)
+        if free and workflow is None:
+            raise WorkflowValidationError(
+                f"To decorate {function.__name__} please pass a workflow class to the @step decorator."
+            )
         _attach(
             function,
-            inspect_step(function, frame),
+            signature,
             num_workers=num_workers,
             retry_policy=retry_policy,
             accept_event_subclasses=accept_event_subclasses,
             skip_graph_checks=_known_checks(skip_graph_checks, where),
         )
-        if is_free_function(function) and workflow is not None:
+        if free and workflow is not None:
             workflow.add_step(cast("StepFunction[..., Any]", function))
         return function
 
