@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from tests_support.environments import CHECKOUT, Environment, build, clean_envir
 pytestmark = pytest.mark.packaging
 
 GUIDE = ("my_server.py", "durable.py")
+EXAMPLES = ("progress.py", "person_in_the_loop.py", "parallel.py")
 MISTAKEN = "mistaken.py"
 
 
@@ -27,6 +29,8 @@ def installed(
 ) -> Environment:
     """An environment with our distribution alone, of either kind."""
     environment = new_environment()
+    for name in EXAMPLES:
+        shutil.copy(CHECKOUT / "examples" / name, environment.path.parent / "programs")
     environment.install("workflow-server")
     if request.param == "editable":
         environment.uninstall("workflow-server")
@@ -69,8 +73,8 @@ def marked_mistakes() -> set[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("checker", [mypy, pyright])
-def test_the_guides_programs_are_typed_and_mistakes_are_found(
+def test_programs_are_typed_and_mistakes_are_found(
     installed: Environment, checker: Callable[..., tuple[set[tuple[str, int]], str]]
 ) -> None:
-    complaints, said = checker(installed, *GUIDE, MISTAKEN)
+    complaints, said = checker(installed, *GUIDE, *EXAMPLES, MISTAKEN)
     assert complaints == marked_mistakes(), said
