@@ -325,6 +325,15 @@ def _exception_name(error: BaseException) -> str:
     return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
+def exception_text(error: BaseException) -> str:
+    """Return `str(error)` in a form that can be stored: it may fail for programs' exceptions, or hold half characters."""
+    try:
+        text = str(error)
+    except Exception:
+        return f"{type(error).__name__} (its text can't be made)"
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def dump_exception(error: BaseException | None) -> dict[str, str] | None:
     """Return `error` as `{"exception_type": "module.Class", "exception_message": text}`."""
     if error is None:
@@ -332,7 +341,7 @@ def dump_exception(error: BaseException | None) -> dict[str, str] | None:
     name = _exception_name(error)
     if type(error).__module__.startswith("workflow_server."):
         name = qualified_name(type(error))
-    return {"exception_type": name, "exception_message": str(error)}
+    return {"exception_type": name, "exception_message": exception_text(error)}
 
 
 def load_exception(dumped: Any) -> Any:

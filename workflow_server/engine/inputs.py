@@ -178,3 +178,9 @@ class Misdirected:
 
     step: str
     exists: bool
+
+    def describe(self, event_type: type) -> str:
+        """Return the sentence that says what is wrong."""
+        if not self.exists:
+            return f"Step {self.step} does not exist"
+        return f"Step {self.step} does not accept event of type {event_type}"

@@ -53,7 +53,6 @@ from workflow_server.api.outcomes import (
 from workflow_server.errors import SerializationError, StoreError
 from workflow_server.manager.runs import ActiveRun, ActiveRuns
 from workflow_server.manager.served import ServedWorkflow, WrongStartEvent
-from workflow_server.runtime.context import describe_misdirection
 from workflow_server.runtime.feed import EventFeed, HandlerListing, News
 from workflow_server.runtime.host import current_host
 from workflow_server.runtime.workflow import new_id
@@ -212,7 +211,7 @@ class HandlerManager:
         except StoreError:
             return _NO_HANDLER
         if refusal is not None:
-            return _invalid(f"Failed to send event: {describe_misdirection(refusal, type(event))}")
+            return _invalid(f"Failed to send event: {refusal.describe(type(event))}")
         return EventAccepted()
 
     async def _running(self, runs: ActiveRuns, handler_id: str) -> ActiveRun | Refused:

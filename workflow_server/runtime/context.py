@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar, cast
@@ -22,9 +21,11 @@ from workflow_server.engine.inputs import (
 )
 from workflow_server.engine.message import Message, kind_of
 from workflow_server.errors import ContextStateError, WorkflowRuntimeError
-from workflow_server.events import Event, StopEvent
+from workflow_server.events import Event
 from workflow_server.naming import routing_name
 from workflow_server.runtime.execution import StepExecution, current_execution
+from workflow_server.runtime.loop import call_on_loop
+from workflow_server.runtime.publications import result_of
 from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.state_store import DictState, InMemoryStateStore, new_state
 
@@ -86,9 +87,9 @@ class Context(Generic[S]):
             verdict: Misdirected | None = runner.apply(Sent(runner.host.clock(), runner.message(message), step, by))
             return verdict
 
-        refusal = _on_loop(runner, send)
+        refusal = call_on_loop(runner.host.port, send)
         if isinstance(refusal, Misdirected):
-            raise WorkflowRuntimeError(describe_misdirection(refusal, type(message)))
+            raise WorkflowRuntimeError(refusal.describe(type(message)))
 
     async def running_steps(self) -> list[str]:
         """Return the names of the steps that hold a worker.
@@ -153,7 +154,7 @@ class Context(Generic[S]):
             )
             return complete
 
-        collected = _on_loop(runner, collect)
+        collected = call_on_loop(runner.host.port, collect)
         return None if collected is None else [cast(E, message.event) for message in collected]
 
     async def wait_for_event(
@@ -222,8 +223,8 @@ class Context(Generic[S]):
         """
         runner, execution = self._need_step("write_event_to_stream")
         if ev is not None:
-            _on_loop(
-                runner,
+            call_on_loop(
+                runner.host.port,
                 lambda: runner.apply(Published(runner.host.clock(), runner.message(ev), execution.id)),
             )
 
@@ -292,37 +293,3 @@ class Context(Generic[S]):
         if self._execution is None:
             raise ContextStateError(f"{method} is only available from within step functions.")
         return runner, self._execution
-
-
-def describe_misdirection(refusal: Misdirected, event_type: type[Event]) -> str:
-    """Return the sentence that says why a targeted event was refused."""
-    if not refusal.exists:
-        return f"Step {refusal.step} does not exist"
-    return f"Step {refusal.step} does not accept event of type {event_type}"
-
-
-def result_of(event: Any) -> Any:
-    """Return what a run that ended with `event` results in: a plain stop event's result, or the event itself."""
-    return event.result if type(event) is StopEvent else event
-
-
-def _on_loop(runner: Runner, call: Callable[[], T]) -> T:
-    """Return what `call` returns on the run's loop; from another thread, hop there and wait."""
-    if threading.get_ident() == runner.host.port.thread_id:
-        return call()
-    done = threading.Event()
-    outcome: list[tuple[T | None, BaseException | None]] = []
-
-    def hop() -> None:
-        try:
-            outcome.append((call(), None))
-        except Exception as error:
-            outcome.append((None, error))
-        done.set()
-
-    runner.host.port.call_threadsafe(hop)
-    done.wait()
-    value, error = outcome[0]
-    if error is not None:
-        raise error
-    return cast(T, value)

@@ -9,11 +9,15 @@ KeyboardInterrupt        is handed to the main task, and no input at all
 from __future__ import annotations
 
 import asyncio
-from typing import TypeGuard, cast
+from typing import cast
 
 import anyio
 
+from workflow_server.definition.retry import RetryPolicy, next_delay
+from workflow_server.engine.inputs import Failure
 from workflow_server.errors import SerializationError, WorkflowRuntimeError
+from workflow_server.events import exception_text
+from workflow_server.naming import qualified_name
 from workflow_server.runtime.loop import in_trio
 
 
@@ -46,9 +50,33 @@ def as_failure(step: str, error: BaseException) -> BaseException:
     return failure
 
 
-def may_retry(error: BaseException) -> TypeGuard[Exception]:
-    """Tell whether a retry policy is asked: not for what would fail the same way for ever."""
-    return isinstance(error, Exception) and not isinstance(error, SerializationError)
+def failure_of(error: BaseException) -> Failure:
+    """Return `error` as the engine records it."""
+    return Failure(error, qualified_name(type(error)), exception_text(error))
+
+
+def ask_policy(
+    policy: RetryPolicy, elapsed: float, attempts: int, error: BaseException, seed: int
+) -> tuple[BaseException, float | None]:
+    """Ask a retry policy for its verdict on a failure, unless that would only repeat itself.
+
+    Args:
+        policy: The step's policy.
+        elapsed: Seconds since the first attempt began.
+        attempts: How often the step has failed, this failure included.
+        error: What it raised.
+        seed: For policies that draw random numbers.
+
+    Returns:
+        The failure, or what the policy raised instead; and seconds to wait, `None` for no further attempt.
+    """
+    if not isinstance(error, Exception) or isinstance(error, SerializationError):
+        return error, None
+    try:
+        return error, next_delay(policy, elapsed, attempts, error, seed)
+    except Exception as policy_error:
+        policy_error.__cause__ = error
+        return policy_error, None
 
 
 def no_cancellation_left() -> bool:

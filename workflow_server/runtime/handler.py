@@ -6,16 +6,16 @@ import warnings
 from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
-from workflow_server.engine.inputs import Sent
+from workflow_server.engine.inputs import Misdirected, Sent
 from workflow_server.errors import (
     WorkflowCancelledByUser,
     WorkflowRuntimeError,
     WorkflowTimeoutError,
 )
 from workflow_server.events import Event, StopEvent, WorkflowCancelledEvent
-from workflow_server.runtime.context import Context, describe_misdirection, result_of
+from workflow_server.runtime.context import Context
 from workflow_server.runtime.journal import LiveJournal
-from workflow_server.runtime.publications import event_of, is_internal
+from workflow_server.runtime.publications import event_of, is_internal, result_of
 from workflow_server.runtime.runner import Runner
 
 
@@ -131,9 +131,9 @@ class WorkflowHandler:
             WorkflowRuntimeError: The step does not exist, or does not accept such an event.
         """
         runner = self._runner
-        refusal = runner.apply(Sent(runner.host.clock(), runner.message(message), step))
+        refusal: Misdirected | None = runner.apply(Sent(runner.host.clock(), runner.message(message), step))
         if refusal is not None:
-            raise WorkflowRuntimeError(describe_misdirection(refusal, type(message)))
+            raise WorkflowRuntimeError(refusal.describe(type(message)))
 
     async def cancel_run(self, timeout: float = 5.0) -> None:
         """End the run; does nothing if it is over. Never raises.

@@ -13,10 +13,12 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from workflow_server.errors import WorkflowRuntimeError
+
+T = TypeVar("T")
 
 WallClock = Callable[[], float]
 """Returns seconds since the epoch."""
@@ -128,3 +130,30 @@ def current_port() -> LoopPort:
 def wall_time() -> float:
     """Return seconds since the epoch."""
     return time.time()
+
+
+def call_on_loop(port: LoopPort, call: Callable[[], T]) -> T:
+    """Return what `call` returns on the loop of `port`: called right here, or from another thread by a hop there.
+
+    Raises:
+        Exception: Whatever `call` raises.
+        RuntimeError: The loop is closed.
+    """
+    if threading.get_ident() == port.thread_id:
+        return call()
+    done = threading.Event()
+    outcome: list[tuple[T | None, Exception | None]] = []
+
+    def hop() -> None:
+        try:
+            outcome.append((call(), None))
+        except Exception as error:
+            outcome.append((None, error))
+        done.set()
+
+    port.call_threadsafe(hop)
+    done.wait()
+    value, error = outcome[0]
+    if error is not None:
+        raise error
+    return cast(T, value)

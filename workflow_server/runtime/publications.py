@@ -7,7 +7,7 @@ two for each step, and most are never looked at.
 from __future__ import annotations
 
 import json
-from typing import assert_never
+from typing import Any, assert_never
 
 from pydantic_core import PydanticSerializationError
 
@@ -26,6 +26,7 @@ from workflow_server.errors import SerializationError
 from workflow_server.events import (
     Event,
     StepStateChanged,
+    StopEvent,
     UnhandledEvent,
     WorkflowCancelledEvent,
     WorkflowFailedEvent,
@@ -42,6 +43,11 @@ def is_internal(fact: Fact) -> bool:
     if isinstance(fact, Message):
         return fact.kind.type == "InternalDispatchEvent" or "InternalDispatchEvent" in fact.kind.types
     return isinstance(fact, (StepChanged, BecameIdle, WentUnhandled))
+
+
+def result_of(event: Event) -> Any:
+    """Return what a run that ended with `event` results in: a plain stop event's result, or the event itself."""
+    return event.result if type(event) is StopEvent else event
 
 
 def event_of(fact: Fact) -> Event:

@@ -12,20 +12,16 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
-from dataclasses import dataclass
 from typing import Any, assert_never
 
 import anyio
 import anyio.lowlevel
 
-from workflow_server.definition.compiled import Definition
-from workflow_server.definition.retry import next_delay
 from workflow_server.engine.effects import Effect, EndRun, ResumeStep, StartStep
 from workflow_server.engine.inputs import (
     CancelRequested,
     ClockReached,
     Failed,
-    Failure,
     Input,
     Returned,
     Started,
@@ -33,16 +29,15 @@ from workflow_server.engine.inputs import (
 )
 from workflow_server.engine.message import Message, message_of
 from workflow_server.engine.reduce import reduce
-from workflow_server.engine.shape import Shape
 from workflow_server.engine.state import Run
 from workflow_server.errors import WorkflowRuntimeError
 from workflow_server.events import Event
-from workflow_server.naming import qualified_name
 from workflow_server.runtime.alarms import Alarm
 from workflow_server.runtime.execution import StepExecution
-from workflow_server.runtime.failures import as_failure, closes_loop, may_retry, no_cancellation_left
+from workflow_server.runtime.failures import as_failure, ask_policy, closes_loop, failure_of, no_cancellation_left
 from workflow_server.runtime.host import Host
 from workflow_server.runtime.journal import Journal
+from workflow_server.runtime.plan import Plan
 from workflow_server.runtime.publications import encode_event
 from workflow_server.runtime.state_store import InMemoryStateStore
 from workflow_server.runtime.verbose import tell
@@ -51,24 +46,6 @@ STEPS_PER_TURN = 16
 """A worker lets others run after so many steps…"""
 SECONDS_PER_TURN = 0.001
 """…or after so many seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is known of a run before it begins."""
-
-    run_id: str
-    workflow: object
-    """The instance whose methods the steps are."""
-    name: str
-    """The workflow's name, for people."""
-    definition: Definition
-    shape: Shape
-    time_limit: float | None
-    """Seconds alive; `None` for no limit."""
-    verbose: bool
-    """Whether to print when steps begin and end."""
-    make_context: Callable[[Runner, StepExecution | None], Any]
 
 
 class Runner:
@@ -98,8 +75,8 @@ class Runner:
         """What executes now, by item; past executions that still unwind are in `_unwinding`."""
         self._unwinding: set[StepExecution] = set()
         self._held = False
-        self._stirred = anyio.Event()
-        """Set, and replaced, whenever something happens that a waiting stop may be interested in."""
+        self._stirred: anyio.Event | None = None
+        """Set when something happens that a waiting stop may be interested in; `None` while nothing waits."""
         self._variables = copy_context()
         self._ready: deque[StartStep] = deque()
         self._worker_is_free = False
@@ -122,7 +99,7 @@ class Runner:
         if self.dropped:
             return None
         reaction = reduce(self.run, input)
-        self._stirred.set()
+        self._stir()
         if reaction.effects or reaction.publications or reaction.changed:
             if self.plan.verbose:
                 tell(reaction.publications)
@@ -175,8 +152,14 @@ class Runner:
             await self._next_stir()
 
     async def _next_stir(self) -> None:
-        self._stirred = anyio.Event()
+        if self._stirred is None:
+            self._stirred = anyio.Event()
         await self._stirred.wait()
+
+    def _stir(self) -> None:
+        if self._stirred is not None:
+            self._stirred.set()
+            self._stirred = None
 
     def _reach_time_limit(self) -> None:
         assert self.plan.time_limit is not None
@@ -288,7 +271,7 @@ class Runner:
         if self.executions.get(execution.id.item) is execution:
             del self.executions[execution.id.item]
         self._unwinding.discard(execution)
-        self._stirred.set()
+        self._stir()
 
     def _returned(self, execution: StepExecution, value: Any) -> Input:
         at = self.host.clock()
@@ -300,17 +283,11 @@ class Runner:
         return Returned(at, execution.id, self.message(value))
 
     def _failed(self, execution: StepExecution, error: BaseException) -> Input:
-        """Put the failure into an input, with the verdict of the step's retry policy."""
-        at = self.host.clock()
-        delay: float | None = None
+        at, item = self.host.clock(), self.run.live(execution.id)
         policy = execution.step.config.retry_policy
-        item = self.run.live(execution.id)
-        if policy is not None and item is not None and may_retry(error):
-            elapsed = at - (at if item.first_started is None else item.first_started)
-            seed = zlib.crc32(f"{self.plan.run_id}/{item.step}/{item.failures}".encode())
-            try:
-                delay = next_delay(policy, elapsed, item.failures + 1, error, seed)
-            except Exception as policy_error:
-                policy_error.__cause__ = error
-                error = policy_error
-        return Failed(at, execution.id, Failure(error, qualified_name(type(error)), str(error)), delay)
+        if item is None or policy is None:
+            return Failed(at, execution.id, failure_of(error))
+        began = at if item.first_started is None else item.first_started
+        seed = zlib.crc32(f"{self.plan.run_id}/{item.step}/{item.failures}".encode())
+        error, delay = ask_policy(policy, at - began, item.failures + 1, error, seed)
+        return Failed(at, execution.id, failure_of(error), delay)

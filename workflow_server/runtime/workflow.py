@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import secrets
 import string
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from pydantic import ValidationError
 
-from workflow_server.definition.compiled import Definition, check_free_step, compile_definition
+from workflow_server.definition.compiled import FREE_STEPS, Definition, check_free_step, compile_definition
 from workflow_server.definition.step import StepFunction, WorkflowGraphCheck
 from workflow_server.definition.validation import check_names_of_graph_checks, check_num_concurrent_runs, validate
 from workflow_server.engine.shape import Shape, shape_of
@@ -22,17 +23,20 @@ from workflow_server.runtime.gate import Gate
 from workflow_server.runtime.handler import WorkflowHandler
 from workflow_server.runtime.host import Host, current_host
 from workflow_server.runtime.journal import LiveJournal
-from workflow_server.runtime.runner import Plan, Runner
+from workflow_server.runtime.plan import Plan
+from workflow_server.runtime.runner import Runner
 from workflow_server.serializers import BaseSerializer, JsonSerializer
 
 log = logging.getLogger("workflow_server")
 
 _ID_CHARACTERS = string.ascii_letters + string.digits
+_NONE: Mapping[str, StepFunction[..., Any]] = MappingProxyType({})
 
 
 def new_id() -> str:
     """Return a fresh id: ten random letters and digits."""
-    return "".join(secrets.choice(_ID_CHARACTERS) for _ in range(10))
+    # 256 is no multiple of 62, so some characters come a little more often: no harm in an id.
+    return "".join(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in secrets.token_bytes(10))
 
 
 class Workflow:
@@ -53,8 +57,6 @@ class Workflow:
             several types of one; or an argument names something this version does not have.
         WorkflowValidationError: An argument is wrong, or `catch_error` handlers contradict each other.
     """
-
-    _free_steps: ClassVar[dict[str, StepFunction[..., Any]]] = {}
 
     def __init__(
         self,
@@ -78,7 +80,7 @@ class Workflow:
         self._skip_graph_checks = check_names_of_graph_checks(skip_graph_checks)
         self.workflow_name = workflow_name or routing_name(type(self))
         self._definition: Definition | None = None
-        self._free_steps_seen: dict[str, StepFunction[..., Any]] | None = None
+        self._free_steps_seen: Mapping[str, StepFunction[..., Any]] | None = None
         self._shape: Shape | None = None
         self._validated: Definition | None = None
         self._serializer = serializer
@@ -94,17 +96,17 @@ class Workflow:
         Raises:
             WorkflowValidationError: It is not decorated, or its name is taken.
         """
-        registered = dict(cls.__dict__.get("_free_steps", {}))
+        registered = dict(cls.__dict__.get(FREE_STEPS, _NONE))
         check_free_step(cls, registered, function)
         registered[function.__name__] = function
-        cls._free_steps = registered
+        setattr(cls, FREE_STEPS, registered)
 
     # What it is made of
 
     @property
     def definition(self) -> Definition:
         """Its steps and events as data."""
-        free_steps: dict[str, StepFunction[..., Any]] = type(self).__dict__.get("_free_steps", {})
+        free_steps: Mapping[str, StepFunction[..., Any]] = type(self).__dict__.get(FREE_STEPS, _NONE)
         if self._definition is None or self._free_steps_seen is not free_steps:
             self._definition = compile_definition(type(self), free_steps)
             self._free_steps_seen = free_steps
