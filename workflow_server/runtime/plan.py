@@ -1,0 +1,29 @@
+"""What is known of a run before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from workflow_server.definition.compiled import Definition
+from workflow_server.engine.shape import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known of a run before it begins."""
+
+    run_id: str
+    workflow: object
+    """The instance whose methods the steps are."""
+    name: str
+    """The workflow's name, for people."""
+    definition: Definition
+    shape: Shape
+    time_limit: float | None
+    """Seconds alive; `None` for no limit."""
+    verbose: bool
+    """Whether to print when steps begin and end."""
+    make_context: Callable[..., Any]
+    """Makes the `Context` of an execution from the runner and the execution."""
