@@ -239,6 +239,12 @@ def test_head_has_the_same_head_and_no_body(length: int | None) -> None:
     assert http.next_event() == NeedData(Phase.IDLE)
 
 
+def test_a_refused_head_request_has_no_body_either() -> None:
+    seen = converse([head(request="HEAD nowhere HTTP/1.1")])
+    assert seen.statuses == [400]
+    assert seen.output.endswith(b"\r\n\r\n")
+
+
 @pytest.mark.parametrize("status", [204, 304])
 def test_some_statuses_have_no_body(status: int) -> None:
     output, _ = answer(GET, status, b"hello", 5)

@@ -90,6 +90,7 @@ class Connection:
         "_has_body",
         "_head_bytes",
         "_limits",
+        "_only_head",
         "_phase",
         "_received",
         "_request",
@@ -110,6 +111,7 @@ class Connection:
         self._body: list[bytes | bytearray] = []
         self._body_bytes = 0
         self._ahead = 0
+        self._only_head = False
         self._drops_body = False
         self.last = False
         """Set by the edge: the connection ends after the next answer that is started."""
@@ -171,7 +173,7 @@ class Connection:
         Raises:
             h11.LocalProtocolError: `headers` can't be sent.
         """
-        self._drops_body = status in _BODILESS or (self._request is not None and self._request.method == "HEAD")
+        self._drops_body = self._only_head or status in _BODILESS
         return self._h11.send(_response(status, headers, length, self.last))
 
     def data(self, chunk: bytes) -> bytes:
@@ -214,6 +216,7 @@ class Connection:
         self._phase = Phase.IDLE
         self._received = 0
         self._request = None
+        self._only_head = False
         if self._ahead:
             left = self._h11.trailing_data[0]
             if left[0] in b"\r\n":
@@ -234,6 +237,7 @@ class Connection:
         except h11.RemoteProtocolError as error:
             return self._malformed(error, "head")
         if isinstance(event, h11.Request):
+            self._only_head = event.method == b"HEAD"
             self._ahead = len(self._h11.trailing_data[0])
             self._head_bytes = self._received - self._ahead
             if self._head_bytes > self._limits.head_bytes:
