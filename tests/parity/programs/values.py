@@ -120,11 +120,13 @@ async def state_edits() -> Any:
         except KeyError as caught:
             error = type(caught).__name__
 
-        async def set_inside() -> None:
-            async with store.edit_state():
+        inside = "no error"
+        async with store.edit_state():
+            try:
                 await store.set("n", 4)
+            except RuntimeError as caught:
+                inside = "edit_state" if "edit_state" in str(caught) else str(caught)
 
-        inside = (await raised_async(set_inside()))[0]
         after = await store.get("n")
         await store.clear()
         return [seen, error, after, inside, (await store.get_state()).to_dict()]
