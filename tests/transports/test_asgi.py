@@ -160,7 +160,11 @@ def in_time() -> Generator[None]:
 
 async def test_a_request_is_handed_over_as_it_came() -> None:
     app, client = App(ok), Client(piece(b"ab", more=True), piece(b"cd"))
-    raw: Any = {"raw_path": b"/a%2Fb/\xc3", "query_string": b"q=%C3%A4&r", "headers": [(b"x-a", b"\xe4"), (b"x-a", b"2")]}
+    raw: Any = {
+        "raw_path": b"/a%2Fb/\xc3",
+        "query_string": b"q=%C3%A4&r",
+        "headers": [(b"x-a", b"\xe4"), (b"x-a", b"2")],
+    }
     await build(app)(scope(method="POST", **raw), client.receive, client.send)
     assert app.requests == [Request("POST", "/a%2Fb/\u00c3", "q=%C3%A4&r", (("x-a", "\u00e4"), ("x-a", "2")), b"abcd")]
 
@@ -194,7 +198,9 @@ async def test_head_tells_the_length_and_sends_nothing() -> None:
 
 async def test_head_of_a_stream_opens_nothing() -> None:
     source, client = Items(["a"]), Client(piece())
-    await build(App(lambda _: Response(200, (), Stream(source, bytes))))(scope(method="HEAD"), client.receive, client.send)
+    await build(App(lambda _: Response(200, (), Stream(source, bytes))))(
+        scope(method="HEAD"), client.receive, client.send
+    )
     assert (client.headers, client.body, client.complete) == ({}, b"", True)
     assert (source.pages, source.closed) == ([["a"]], 1)
 
@@ -389,6 +395,25 @@ async def test_an_error_after_the_head_is_raised_and_the_body_not_ended() -> Non
     assert source.closed == 1
 
 
+@pytest.mark.parametrize("waiting", [lambda: App(ok, waits=True), lambda: streaming(Items(["a"]))])
+async def test_the_last_message_is_not_cut_short_by_the_disconnect_that_completing_causes(
+    waiting: Callable[[], App],
+) -> None:
+    class Prompt(Client):
+        async def send(self, message: Any) -> None:
+            await super().send(message)
+            if self.complete:
+                self.gone.set()
+                for _ in range(10):
+                    await anyio.lowlevel.checkpoint()
+                self.sent.append({"type": "sent to its end"})
+
+    client = Prompt(piece())
+    with in_time():
+        await build(waiting())(scope(), client.receive, client.send)
+    assert client.sent[-1] == {"type": "sent to its end"}
+
+
 @pytest.mark.parametrize("sent", [0, 1, 2])
 async def test_a_client_that_is_gone_while_it_is_sent_to_ends_the_request_quietly(sent: int) -> None:
     source, client = Items(["a"], ["b"], ["c"]), Client(piece())
@@ -491,8 +516,12 @@ async def test_signals_reach_us_beside_the_servers_own_handler(number: signal.Si
     with handler_of(number, handle):
         with in_time(), chained_signals(ours.set):
             signal.raise_signal(number)
+            signal.raise_signal(number)
+            assert theirs == [number], "the second signal goes to their handler at once"
+            assert not ours.is_set()
             await ours.wait()
-        assert theirs == [number]
+            while len(theirs) < 2:
+                await anyio.lowlevel.checkpoint()
         assert signal.getsignal(number) is handle
 
 

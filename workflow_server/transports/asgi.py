@@ -191,11 +191,16 @@ class _Sink:
 
     async def finish(self) -> None:
         if not self._finished:
+            self._finished = True
             await self._pass({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        if self._finished:
+            # Servers say so, too, when the answer is complete, some from within the last `send`. To cancel
+            # that would leave the server's connection half done.
+            await anyio.sleep_forever()
 
     async def _pass(self, message: Message) -> None:
         try:

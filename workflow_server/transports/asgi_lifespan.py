@@ -14,6 +14,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from contextlib import AbstractAsyncContextManager, contextmanager
+from inspect import currentframe
 from types import FrameType
 from typing import Any
 
@@ -54,27 +55,34 @@ async def serve_lifespan(
 
 @contextmanager
 def chained_signals(on_stop: Callable[[], None]) -> Generator[None]:
-    """Call `on_stop` on the running loop at SIGINT and SIGTERM, beside whoever handles them already.
+    """Call `on_stop` at the first SIGINT or SIGTERM, and then whoever handles that signal already.
 
-    A signal that nobody handles (its default action ends the process, or it is ignored) stays as it is, and
-    outside the main thread, where Python allows no handlers, nothing is done. At the end the
-    handlers found are put back, unless somebody else has replaced ours by then.
-
-    Args:
-        on_stop: May be called again for each signal.
+    Both are called on the running loop; later signals go to their handlers at once. A signal that nobody handles
+    (its default action ends the process, or it is ignored) stays as it is, and outside the main thread,
+    where Python allows no handlers, nothing is done. At the end the handlers found are put back,
+    unless somebody else has replaced ours by then.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     token: Any = current_token().native_token
-    schedule: Callable[[Callable[[], None]], object] = (
-        getattr(token, "run_sync_soon", None) or token.call_soon_threadsafe
-    )
+    schedule: Callable[..., object] = getattr(token, "run_sync_soon", None) or token.call_soon_threadsafe
     found: dict[int, Callable[[int, FrameType | None], Any]] = {}
+    stopping = False
 
     def handle(number: int, frame: FrameType | None) -> None:
-        schedule(on_stop)
-        found[number](number, frame)
+        nonlocal stopping
+        if stopping:
+            found[number](number, frame)
+        else:
+            stopping = True
+            schedule(stop, number)
+
+    def stop(number: int) -> None:
+        on_stop()
+        # trio's handler raises KeyboardInterrupt in whatever task the signal met, half an answer
+        # included, unless it is called, as here, by the loop itself.
+        found[number](number, currentframe())
 
     for number in _SIGNALS:
         handler = signal.getsignal(number)
