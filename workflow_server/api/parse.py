@@ -33,7 +33,7 @@ from workflow_server.http.messages import Request
 from workflow_server.wire.records import Status
 from workflow_server.wire.strict_json import read_json
 
-STATUSES: tuple[Status, ...] = get_args(Status)
+_STATUSES: dict[str, Status] = {status: status for status in get_args(Status)}
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -219,11 +219,14 @@ def _start_run(request: Request, name: str, wait: bool) -> StartRun:
 def list_handlers(request: Request, name: str) -> ListHandlers:  # noqa: ARG001
     """Parse `GET /handlers`."""
     query = _Query(request.query)
-    given = query.several("status")
-    if unknown := [value for value in given or () if value not in STATUSES]:
-        raise Invalid(f"Invalid status: {unknown[0]!r}. Expected one of {', '.join(STATUSES)}")
-    status = None if given is None else tuple(known for known in STATUSES if known in given)
-    return ListHandlers(status=status, workflow_name=query.several("workflow_name"))
+    return ListHandlers(status=_statuses(query.several("status")), workflow_name=query.several("workflow_name"))
+
+
+def _statuses(values: tuple[str, ...] | None) -> tuple[Status, ...] | None:
+    for value in values or ():
+        if value not in _STATUSES:
+            raise Invalid(f"Invalid status: {value!r}. Expected one of {', '.join(_STATUSES)}")
+    return None if values is None else tuple(_STATUSES[value] for value in values)
 
 
 def get_handler(request: Request, name: str) -> GetHandler:  # noqa: ARG001
