@@ -37,9 +37,10 @@ LOWEST = ("h11==0.16.*", "anyio==4.6.*", "pydantic==2.9.*", "trio==0.27.*", "htt
 """The lower bounds in pyproject.toml."""
 
 
-def pytest(session: nox.Session, *arguments: str) -> None:
-    """Run pytest in the session, measuring coverage."""
-    session.run("python", "-m", "coverage", "run", "-m", "pytest", *arguments, *session.posargs)
+def pytest(session: nox.Session, *arguments: str, measured: bool = False) -> None:
+    """Run pytest in the session, measuring its coverage or not."""
+    measure = ("coverage", "run", "-m") if measured else ()
+    session.run("python", "-m", *measure, "pytest", *arguments, *session.posargs)
 
 
 @nox.session(python=PYTHONS)
@@ -47,7 +48,8 @@ def tests(session: nox.Session) -> None:
     """Does it work, on asyncio and on trio, under every Python that is here?"""
     if session.python == HOME:
         session.install("--editable", ".[dev]")
-        pytest(session)
+        session.run("python", "-m", "coverage", "erase")
+        pytest(session, measured=True)
     else:
         session.install("--editable", ".[test]")
         pytest(session, *(f"--ignore={folder}" for folder in ONCE))
@@ -55,7 +57,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Did the last runs of the tests, taken together, reach enough branches?"""
+    """Did the last run of the tests, all its processes together, reach enough branches?"""
     session.install("coverage[toml]")
     session.run("coverage", "combine", "--keep")
     session.run("coverage", "report", *session.posargs)
