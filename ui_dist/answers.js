@@ -1,22 +1,20 @@
 /** What the server's answers do to the state: one function for each thing asked, `(state, request, status, body, text)`. */
 
-import { after, askDetails, backoff, form, getRun, openStream, still } from "./requests.js";
+import { after, askDetails, backoff, form, getRun, hashOf, openStream, still } from "./requests.js";
 import { ended, withAnswer, withHandler } from "./run.js";
-
-export const hashOf = (view, name) => `#/${view}/${encodeURIComponent(name)}`;
 
 export const ANSWERS = {
   health: (state) => still(state),
 
   workflows(state, _request, status, body) {
-    if (status !== 200) return still({ ...state, workflows: { ...state.workflows, load: "error", error: detail(status, body) } });
+    if (!good(status, body)) return still({ ...state, workflows: { ...state.workflows, load: "error", error: detail(status, body) } });
     return still({ ...state, workflows: { load: "ready", names: [...body.workflows].sort(), error: "" } });
   },
 
   runs(state, _request, status, body) {
     const again = [after("runs", state.runs.items.length > 200 ? 20_000 : 5_000)];
     const runs =
-      status === 200
+      good(status, body)
         ? { load: "ready", items: [...body.handlers].sort(newestFirst), error: "" }
         : { ...state.runs, load: "error", error: detail(status, body) };
     return { state: { ...state, runs }, effects: again };
@@ -36,14 +34,14 @@ export const ANSWERS = {
   },
 
   schema(state, { workflow }, status, body) {
-    const change = status === 200 ? { load: "ready", start: body.start } : { load: "error", error: detail(status, body) };
+    const change = good(status, body) ? { load: "ready", start: body.start } : { load: "error", error: detail(status, body) };
     return still(detailed(state, workflow, change));
   },
 
-  events: (state, { workflow }, status, body) => still(detailed(state, workflow, { events: status === 200 ? body.events : [] })),
+  events: (state, { workflow }, status, body) => still(detailed(state, workflow, { events: good(status, body) ? body.events : [] })),
 
   representation(state, { workflow }, status, body) {
-    const nodes = (status === 200 ? body.graph.nodes : []).filter((node) => node.event_type);
+    const nodes = (good(status, body) ? body.graph.nodes : []).filter((node) => node.event_type);
     const answers = nodes.filter((node) => node.event_types?.includes("HumanResponseEvent"));
     const names = (found) => found.map((node) => node.event_type);
     const description = body?.graph?.description ?? "";
@@ -108,6 +106,9 @@ function listed(state, handler) {
 }
 
 const newestFirst = (a, b) => (a.started_at < b.started_at ? 1 : a.started_at > b.started_at ? -1 : 0);
+
+/** Whether something was answered that can be used; a proxy may answer 200 with a page of its own. */
+const good = (status, body) => status === 200 && body !== null;
 
 /** The server's own sentence, or at least the status. */
 function detail(status, body) {

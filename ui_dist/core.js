@@ -6,7 +6,7 @@
  * may compare by identity.
  *
  * Inputs:  opened {hash} · answer {request, status, text} · unreachable {request} · stream {id, is: "open" | "closed"} ·
- *          events {id, batch: [[sequence, json], …]} · timer {name} · visible {yes} · retry · internal {show} ·
+ *          events {id, batch: [[sequence, json], …]} · timer {name} · visible {yes} · retry · more · internal {show} ·
  *          draft {workflow, text} · start {workflow, text} · send {form, eventType, text, question?} · cancel · dismiss {form}
  * Effects: request {what, method, path, body?, …} · stream {id, after} · hush (close the stream) · timer {name, after} ·
  *          go {hash} · keep {name, value} (for later visits)
@@ -25,6 +25,7 @@ export function initial(kept = {}) {
     attempt: 0, // Vain tries to reach the server.
     visible: true,
     showInternal: kept.showInternal === true,
+    allRuns: false, // Whether the list of runs is drawn to its end.
     answered: kept.answered ?? {}, // Sequences of questions answered here, by run id.
     drafts: kept.drafts ?? {}, // What was typed as input, by workflow.
     workflows: { load: "loading", names: [], error: "" },
@@ -35,7 +36,7 @@ export function initial(kept = {}) {
   };
 }
 
-/** `#/run/{id}` and `#/new/{workflow}`; everything else is the start page. */
+/** The opposite of `hashOf`: `#/run/{id}` and `#/new/{workflow}`; everything else is the start page. */
 export function parseRoute(hash) {
   const [, view, name] = /^#\/(run|new)\/([^?]+)/.exec(hash) ?? [];
   try {
@@ -111,6 +112,8 @@ const INPUTS = {
     const next = { ...state, visible: true };
     return state.reachable ? refresh(next) : { state: next, effects: [after("probe", 0)] };
   },
+
+  more: (state) => still({ ...state, allRuns: true }),
 
   retry: (state) => (state.reachable ? refresh(state) : { state, effects: [after("probe", 0)] }),
 

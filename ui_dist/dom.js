@@ -49,12 +49,14 @@ export function keyed(parent, items, keyOf, create, change) {
   for (const node of old.values()) node.remove();
 }
 
+const TIME = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const DAY = new Intl.DateTimeFormat([], { day: "numeric", month: "short" });
+
 /** A time of day, with the date if it is not today's. */
 export function clock(iso, now) {
   const date = new Date(iso);
   const today = date.toDateString() === new Date(now).toDateString();
-  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-  return today ? time : `${date.toLocaleDateString([], { day: "numeric", month: "short" })}, ${time}`;
+  return today ? TIME.format(date) : `${DAY.format(date)}, ${TIME.format(date)}`;
 }
 
 /** How long something took, from milliseconds. */

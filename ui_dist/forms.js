@@ -76,8 +76,10 @@ export function eventForm({ submit, onsubmit, extra }) {
     offer(schemas) {
       offered = schemas;
       select.replaceChildren(...schemas.map(({ title }) => h("option", { value: title }, title)));
+      if (schemas.length === 0) select.append(h("option", { value: "" }, "No events known"));
       choose();
     },
+    draw: ({ error, busy }) => form.draw({ error, busy: busy || offered.length === 0 }),
   };
 }
 

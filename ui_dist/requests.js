@@ -8,6 +8,8 @@ export const still = (state) => ({ state, effects: [] });
 /** Parts of a relative URL, so that the page works under any prefix. */
 export const path = (...parts) => parts.map(encodeURIComponent).join("/");
 
+export const hashOf = (view, name) => `#/${view}/${encodeURIComponent(name)}`;
+
 export const get = (what, where, more) => ({ kind: "request", what, method: "GET", path: where, ...more });
 export const getRun = (id) => get("handler", path("handlers", id), { id });
 export const getRuns = () => get("runs", "handlers");

@@ -1,8 +1,8 @@
 /** The frame of the page: lists at the side, and in the middle what the address asks for. */
 
-import { hashOf } from "./answers.js";
 import { attribute, clock, h, keyed, memo, text } from "./dom.js";
 import { fieldList, jsonForm } from "./forms.js";
+import { hashOf } from "./requests.js";
 import { condition } from "./run.js";
 import { makeRunView } from "./run-view.js";
 import { prefilled } from "./schema.js";
@@ -12,7 +12,7 @@ const by = (id) => document.getElementById(id);
 
 /** Make the page; the returned function draws a state at the time `now` (milliseconds). */
 export function makePage(dispatch) {
-  const side = makeSide();
+  const side = makeSide(dispatch);
   const panes = by("panes");
   const main = by("main");
   let shown = null;
@@ -27,7 +27,7 @@ export function makePage(dispatch) {
     if (`${view}/${name}` !== key) {
       const first = key === "";
       key = `${view}/${name}`;
-      shown = view === "run" ? makeRunView(name, dispatch) : view === "new" ? makeStartView(name, dispatch) : makeHome(dispatch);
+      shown = view === "run" ? makeRunView(name, dispatch) : view === "new" ? makeStartView(name, state.drafts[name], dispatch) : makeHome(dispatch);
       main.replaceChildren(shown.node);
       main.scrollTop = 0;
       attribute(panes, "data-view", view);
@@ -52,14 +52,9 @@ const announce = (() => {
   };
 })();
 
-function makeSide() {
-  let all = false;
-  let last = null;
+function makeSide(dispatch) {
   const more = by("runs-more");
-  more.addEventListener("click", () => {
-    all = true;
-    drawRuns(last.runs, last.route, all, 0);
-  });
+  more.addEventListener("click", () => dispatch({ type: "more" }));
   const drawWorkflows = memo(({ load, names, error }, route) => {
     keyed(by("workflows"), names, (name) => name, (name) => h("li", {}, h("a", { href: hashOf("new", name) }, h("span", { class: "name" }, name), h("span", { class: "go", "aria-hidden": "true" }, "Start"))), (node, name) => {
       attribute(node.firstChild, "aria-current", route.view === "new" && route.name === name ? "page" : null);
@@ -74,9 +69,8 @@ function makeSide() {
     text(more, `Show all ${items.length.toLocaleString("en")}`);
   });
   return (state, now) => {
-    last = state;
     drawWorkflows(state.workflows, state.route);
-    drawRuns(state.runs, state.route, all, Math.floor(now / 60_000) * 60_000);
+    drawRuns(state.runs, state.route, state.allRuns, Math.floor(now / 60_000) * 60_000);
   };
 }
 
@@ -111,7 +105,7 @@ function makeHome(dispatch) {
   return { node: h("div", { class: "empty" }, title, words, retry), draw: (state) => draw(state.workflows) };
 }
 
-function makeStartView(workflow, dispatch) {
+function makeStartView(workflow, draft, dispatch) {
   const about = h("p", { class: "about" });
   const hints = h("div");
   const trouble = h("p", { class: "hint" });
@@ -124,28 +118,26 @@ function makeStartView(workflow, dispatch) {
     onsubmit: (value) => dispatch({ type: "start", workflow, text: value }),
     oninput: (value) => dispatch({ type: "draft", workflow, text: value }),
   });
-  let blank = "{}";
+  let blank = null;
   function refill() {
     form.fill(blank);
     dispatch({ type: "draft", workflow, text: undefined });
   }
-  const fill = memo((start, load, error, draft) => {
+  const drawDetails = memo((start, load, error) => {
     form.node.hidden = load !== "ready";
     text(trouble, load === "ready" ? "" : error || "Loading…");
     retry.hidden = load !== "error";
     if (load !== "ready") return;
+    if (blank === null) form.fill(draft ?? prefilled(start)); // Once: later it would undo what was typed.
     blank = prefilled(start);
-    form.fill(draft ?? blank);
     hints.replaceChildren(...fieldList(start));
   });
-  const draft = { text: null };
   return {
     node: h("article", { class: "start" }, h("header", { class: "run-head" }, h("a", { class: "back", href: "#/" }, "← All runs"), h("h1", { tabindex: "-1" }, workflow), about), h("section", { class: "card", "aria-label": "Start a run" }, trouble, retry, form.node, hints)),
-    draw({ details, drafts, forms }) {
+    draw({ details, forms }) {
       const known = details[workflow];
-      draft.text ??= drafts[workflow];
       text(about, (known?.description ?? "").split("\n")[0]);
-      fill(known?.start, known?.load ?? "loading", known?.error ?? "", draft.text);
+      drawDetails(known?.start, known?.load ?? "loading", known?.error ?? "");
       form.draw(forms.start ?? { error: "", busy: false });
     },
   };

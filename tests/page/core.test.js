@@ -55,6 +55,8 @@ test("lists that the server refuses show its sentence", () => {
   assert.deepEqual([page.state.workflows.load, page.state.workflows.error], ["error", "The server is stopping."]);
   page.answer("runs", 502, "<html>Bad gateway</html>");
   assert.equal(page.state.runs.error, "The server answered with status 502.");
+  page.answer("workflows", 200, "<html>Please log in</html>");
+  assert.equal(page.state.workflows.error, "The server answered with status 200.");
 });
 
 test("opening a run reads its handler, then its events from the very first", () => {

@@ -134,7 +134,7 @@ class Slow(Workflow):
         while True:
             ctx.write_event_to_stream(Tick(count=count))
             count += 1
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.1)
 
 
 class Many(Workflow):

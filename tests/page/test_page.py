@@ -12,21 +12,22 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
+from typing import Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
-
 from page.page_workflows import WORKFLOWS
+
 from workflow_server.events import HumanResponseEvent
 from workflow_server.server import WorkflowServer
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import (  # noqa: E402  # only after the line above is sure of it
+from playwright.sync_api import (
     Browser,
     ConsoleMessage,
+    Locator,
     Page,
     Request,
-    Response,
     expect,
     sync_playwright,
 )
@@ -48,7 +49,7 @@ pytestmark = [pytest.mark.page, pytest.mark.skipif(CHROMIUM is None, reason="chr
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The URL of a server with all of `page_workflows`."""
-    server = WorkflowServer()
+    server = WorkflowServer(shutdown_grace=0.1)
     for name, workflow in WORKFLOWS.items():
         extra = [HumanResponseEvent] if name == "interview" else None
         server.add_workflow(name, workflow(timeout=None), additional_events=extra)
@@ -56,7 +57,8 @@ def address() -> Iterator[str]:
     with start_blocking_portal() as portal:
         heard: Callable[[tuple[str, ...]], None] = lambda urls: listening.set_result(urls[0])  # noqa: E731
         serving = portal.start_task_soon(partial(server.serve, host="127.0.0.1", port=0, on_listening=heard))
-        wait([serving, listening], timeout=20, return_when=FIRST_COMPLETED)
+        either: list[Future[Any]] = [serving, listening]
+        wait(either, timeout=20, return_when=FIRST_COMPLETED)
         if serving.done():
             serving.result()
         yield listening.result(timeout=0).rstrip("/")
@@ -103,19 +105,21 @@ class Visitor:
         self.page.wait_for_url("**/#/run/*")
 
     @property
-    def heading(self):  # type: ignore[no-untyped-def]  # playwright's own class
+    def heading(self) -> Locator:
         return self.page.get_by_role("heading", level=1)
 
     @property
-    def badge(self):  # type: ignore[no-untyped-def]
+    def badge(self) -> Locator:
         return self.page.locator(".badge")
 
     @property
-    def outcome(self):  # type: ignore[no-untyped-def]
+    def outcome(self) -> Locator:
         return self.page.get_by_role("region", name="Outcome")
 
-    def types(self) -> list[str]:
-        return self.page.locator(".event .chip").all_text_contents()
+    @property
+    def types(self) -> Locator:
+        """The types of the events drawn."""
+        return self.page.locator(".event .chip")
 
     def _requested(self, request: Request) -> None:
         if not request.url.startswith((self.address, "data:")):
@@ -144,11 +148,9 @@ def visitor(browser: Browser, address: str) -> Iterator[Visitor]:
 
 def test_the_page_has_a_strict_policy_and_nothing_from_elsewhere(visitor: Visitor) -> None:
     """No script, style or picture may come from another origin or from the page's own text."""
-    answers: list[Response] = []
-    visitor.page.on("response", lambda answer: answers.append(answer))
-    visitor.go()
+    document = visitor.page.goto(f"{visitor.address}/")
     expect(visitor.page.get_by_role("link", name="greet", exact=True)).to_be_visible()
-    document = next(answer for answer in answers if answer.url == f"{visitor.address}/")
+    assert document is not None
     policy = document.headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
@@ -161,11 +163,10 @@ def test_a_greeting_shows_its_first_events_and_its_result(visitor: Visitor) -> N
     visitor.start("greet", '{"name": "Ada"}')
     expect(visitor.badge).to_have_text("Completed")
     expect(visitor.outcome).to_contain_text("Hello, Ada!")
-    assert visitor.types() == ["Greeting", "StopEvent"]
+    expect(visitor.types).to_have_text(["Greeting", "StopEvent"])
     visitor.page.get_by_label("Internal events").check()
-    assert visitor.types()[0] == "StepStateChanged"
-    assert visitor.types()[-1] == "StopEvent"
-    assert len(visitor.types()) > 4
+    expect(visitor.types.first).to_have_text("StepStateChanged")
+    expect(visitor.types.last).to_have_text("StopEvent")
     expect(visitor.page.locator(".event .number").first).to_have_text("Event 0")
     expect(visitor.page.locator("#runs a[aria-current]")).to_contain_text("completed")
 
@@ -189,11 +190,11 @@ def test_a_finished_run_is_whole_after_a_reload(visitor: Visitor) -> None:
     """Its address is enough to show everything again."""
     visitor.start("greet")
     expect(visitor.outcome).to_contain_text("Hello, World!")
-    before = visitor.types()
+    expect(visitor.types).to_have_text(["Greeting", "StopEvent"])
     visitor.page.reload()
     expect(visitor.outcome).to_contain_text("Hello, World!")
     expect(visitor.page.locator(".stream")).to_have_text("Complete")
-    assert visitor.types() == before
+    expect(visitor.types).to_have_text(["Greeting", "StopEvent"])
 
 
 def test_a_question_is_answered(visitor: Visitor) -> None:
