@@ -164,6 +164,8 @@ def starting(talk: Talk) -> None:
     talk.ask("in the background", "POST", "/workflows/sleeps/run-nowait", {"handler_id": "busy"})
     talk.ask("running already", "POST", "/workflows/sleeps/run-nowait", {"handler_id": "busy"})
     talk.run("running already, run and wait", "greet", {"handler_id": "busy"})
+    # A step that sleeps on would hold up the end of the server.
+    talk.server.ask("POST", "/handlers/busy/cancel")
 
 
 def ending(talk: Talk) -> None:
