@@ -116,13 +116,13 @@ def _send(run: Run, sent: Sent, reaction: Reaction) -> None:
         if item is None:
             return
         recoveries = item.recoveries
-    else:
-        # An event from outside begins a new stretch of work: idleness after it is announced anew.
-        run.idle = False
     if sent.step is None:
         deliver(run, sent.at, sent.message, reaction, recoveries=recoveries)
     else:
         reaction.verdict = deliver_to(run, sent.at, sent.message, sent.step, reaction, recoveries=recoveries)
+    if sent.by is None and reaction.verdict is None:
+        # An event from outside begins a new stretch of work: idleness after it is announced anew.
+        run.idle = False
 
 
 def _finish(run: Run, item: WorkItem, returned: Returned, reaction: Reaction) -> None:
@@ -195,9 +195,11 @@ def _leave_worker(run: Run, at: float, item: WorkItem, output: str | None, react
     news = StepChanged(item.step, StepState.NOT_RUNNING, worker, item.message.kind.type, output)
     publish(run, at, news, reaction)
     free_slot(run, item)
-    # A step may end while a task of its own still waits.
+    # A step may end while a task of its own still waits, or has its answer and no worker yet.
     item.waits_on.clear()
     run.waiting.discard(item.id)
+    if item.phase is ItemPhase.ANSWERED:
+        run.loads[item.step].answered.remove(item.id)
 
 
 def _catch_up(run: Run, at: float, reaction: Reaction) -> None:

@@ -140,11 +140,11 @@ def fill_slots(run: Run, at: float, step: str, reaction: Reaction) -> None:
 
 def _resume(run: Run, item: WorkItem, reaction: Reaction) -> None:
     """Hand `item` the answers of those of its waits that have one."""
-    for key in list(item.waits_on):
+    for key in dict.fromkeys(item.waits_on):
         answer = run.waits[key].answer
         if answer is not None:
-            item.waits_on.remove(key)
             reaction.effects.append(ResumeStep(item.execution, key, answer))
+    item.waits_on = [key for key in item.waits_on if run.waits[key].answer is None]
     reaction.changed.add(item.key)
 
 

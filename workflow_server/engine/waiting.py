@@ -79,9 +79,10 @@ def abandon_wait(run: Run, item: WorkItem, abandoned: WaitAbandoned, reaction: R
     if key not in item.waits_on:
         return
     item.waits_on.remove(key)
-    item.holds.remove(key)
     reaction.changed.update((key, item.key))
-    _let_go(run, run.waits[key], item)
+    if key not in item.waits_on:  # else another task of the step awaits the same wait
+        item.holds.remove(key)
+        _let_go(run, run.waits[key], item)
     if item.phase is ItemPhase.RUNNING:
         return
     load = run.loads[item.step]
