@@ -173,14 +173,14 @@ class _Target:
         if self.name is not None and servers:
             raise CommandError(f"{self.file} holds no WorkflowServer {self.name}, but {', '.join(servers)}.")
         if not servers:
-            raise CommandError(f"{self.file} holds no WorkflowServer{_hint(module)}.")
+            raise CommandError(f"{self.file} holds no WorkflowServer{_hint(module)}")
         return next(iter(servers.values()))
 
 
 def _hint(module: ModuleType) -> str:
     for name, value in vars(module).items():
         if type(value).__name__ == "WorkflowServer":
-            return f" of this program; its {name} is one of {type(value).__module__}, another package"
+            return f" of this program; its {name} is one of {type(value).__module__}, another package."
     return " at its top level; make one there: server = WorkflowServer()"
 
 
