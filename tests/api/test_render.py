@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -176,6 +177,13 @@ def test_nothing_left_has_no_body() -> None:
 def test_half_a_surrogate_pair_in_an_error_leaves_as_a_question_mark() -> None:
     assert json.loads(body(HandlerFound(replace(FAILED, error="a\ud800b"))))["error"] == "a?b"
     assert json.loads(body(Refused(Refusal.INVALID, "a\ud800b")))["detail"] == "a?b"
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.0000005, 0.1, 1795356000.9999996, 1795356000.123456, 4102444799.999999])
+def test_times_are_iso_8601_with_microseconds(seconds: float) -> None:
+    told = datetime.fromisoformat(json.loads(handler_json(replace(RUNNING, started_at=seconds)))["started_at"])
+    assert told.utcoffset() == timedelta()
+    assert abs(told.timestamp() - seconds) < 0.000001
 
 
 def test_the_value_of_an_event_is_joined_as_it_is() -> None:

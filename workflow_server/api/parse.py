@@ -129,8 +129,8 @@ def _need_object(value: Any, name: str, context: str) -> dict[str, Any]:
 
 def _need_event(value: Any, context: str) -> Any:
     """Refuse what can hold no event: all but an object or a string."""
-    if (kind := _kind(value)) not in ("an object", "a string"):
-        wrong = f"it must be a JSON object, or the JSON text of one, not {kind}"
+    if type(value) not in (dict, str):
+        wrong = f"it must be a JSON object, or the JSON text of one, not {_kind(value)}"
         raise Invalid(f"{context}Failed to deserialize event: {wrong}")
     return value
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, assert_never
 
 from pydantic_core import from_json, to_json
@@ -169,7 +169,14 @@ def _join_handler(handler: HandlerRecord, result: str | None) -> str:
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return "null"
-    return f'"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")}"'
+    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f'"{_second(whole)}.{micros:06}+00:00"'
+
+
+@lru_cache(maxsize=1024)
+def _second(seconds: int) -> str:
+    """Return a second as ISO 8601. Dates are slow to make, and handlers tend to be asked for when they are young."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class _ListItem:
