@@ -1,0 +1,227 @@
+"""What is read from a step's annotations, evaluated ones here, strings in the module beside this one."""
+
+import collections.abc
+from typing import Annotated, Any, Generic, Literal, NoReturn, Optional, TypeVar, Union
+
+import pytest
+from pydantic import BaseModel
+
+from workflow_server.definition.step import step
+from workflow_server.errors import WorkflowValidationError
+from workflow_server.events import Event, StartEvent, StopEvent
+
+S = TypeVar("S")
+
+
+class Context(Generic[S]):
+    """Recognised by its name: the real one lives floors above."""
+
+
+class State(BaseModel):
+    pass
+
+
+class A(Event):
+    pass
+
+
+class B(A):
+    pass
+
+
+class Resource:
+    pass
+
+
+def read(event: Any = A, returns: Any = StopEvent, **others: Any) -> Any:
+    """Return the configuration of a step with these annotations; `...` leaves one out."""
+
+    async def work(self: Any, ev: Any, ctx: Any = None, other: Any = None) -> Any: ...
+
+    given = {"ev": event, "return": returns, **others}
+    work.__annotations__ = {name: annotation for name, annotation in given.items() if annotation is not ...}
+    work.__qualname__ = "W.work"
+    decorated: Any = step(work)
+    return decorated.step_config
+
+
+@pytest.mark.parametrize(
+    ("annotation", "accepted"),
+    [
+        (A, (A,)),
+        (A | B, (A, B)),
+        (Union[A, B], (A, B)),  # noqa: UP007  # the old spelling is a type of its own
+        (Optional[A], (A,)),  # noqa: UP045  # the same
+        (Annotated[A, "words"], (A,)),
+        (Annotated[A | None, "words"] | B, (A, B)),
+        (Event, (Event,)),
+    ],
+)
+def test_events_are_read_from_classes_and_unions(annotation: Any, accepted: tuple[type, ...]) -> None:
+    assert read(annotation).accepted_events == accepted
+
+
+@pytest.mark.parametrize("annotation", [..., int, A | int, Any, set[A], list[int], type[A], TypeVar("T", bound=A)])
+def test_a_step_needs_an_event(annotation: Any) -> None:
+    with pytest.raises(
+        WorkflowValidationError, match=r"at least one parameter annotated as type Event \(step W\.work\)"
+    ):
+        read(annotation)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "types"),
+    [
+        (StopEvent, (StopEvent,)),
+        (None, (type(None),)),
+        (A | None, (A, type(None))),
+        (A | B | StopEvent, (A, B, StopEvent)),
+        (Annotated[A, 1], (A,)),
+        (Any, ()),
+        (NoReturn, ()),
+    ],
+)
+def test_returned_events_are_read_the_same_way(annotation: Any, types: tuple[type, ...]) -> None:
+    assert read(returns=annotation).return_types == types
+    assert read(returns=annotation).unroutable_returns == ()
+
+
+@pytest.mark.parametrize(
+    ("annotation", "names"), [(A | str, ("str",)), (dict[str, int], ("dict",)), (Literal["a"], ("Literal",))]
+)
+def test_returned_types_that_are_no_events_are_remembered_by_name(annotation: Any, names: tuple[str, ...]) -> None:
+    assert read(returns=annotation).unroutable_returns == names
+
+
+def test_a_step_needs_a_return_annotation() -> None:
+    with pytest.raises(WorkflowValidationError, match="Return types of workflows step functions must be annotated"):
+        read(returns=...)
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        collections.abc.AsyncIterator[A],
+        collections.abc.AsyncIterable[A],
+        collections.abc.AsyncGenerator[A, None],
+        collections.abc.AsyncIterator,
+        A | collections.abc.AsyncIterator[A],
+    ],
+)
+def test_async_iterators_are_refused(annotation: Any) -> None:
+    with pytest.raises(WorkflowValidationError, match="Async-iterator fan-out"):
+        read(returns=annotation)
+
+
+def test_async_generators_are_refused_whatever_they_are_annotated_with() -> None:
+    with pytest.raises(WorkflowValidationError, match="Async-iterator fan-out"):
+
+        class W:
+            @step
+            async def work(self, ev: A) -> StopEvent:  # type: ignore[misc]
+                yield StopEvent()
+
+
+def test_generators_are_refused() -> None:
+    with pytest.raises(WorkflowValidationError, match=r"Step .*W\.work is a generator"):
+
+        class W:
+            @step
+            def work(self, ev: A) -> StopEvent:  # type: ignore[misc]
+                yield StopEvent()
+
+
+@pytest.mark.parametrize(
+    ("annotation", "state"),
+    [
+        (Context, None),
+        (Context[State], State),
+        (Context[Any], None),
+        (Context[dict[str, int]], None),
+        (Context[S], None),  # type: ignore[valid-type]
+        (Optional[Context[State]], State),  # noqa: UP045
+        (Annotated[Context, "words"], None),
+    ],
+)
+def test_a_context_is_recognised_by_the_name_of_its_class(annotation: Any, state: Any) -> None:
+    config = read(ctx=annotation)
+    assert (config.context_parameter, config.context_state_type) == ("ctx", state)
+
+
+def test_a_step_without_a_context_gets_none() -> None:
+    assert read(ctx=int).context_parameter is None
+
+
+def test_two_contexts_are_refused() -> None:
+    with pytest.raises(WorkflowValidationError, match="two context parameters, 'ctx' and 'other'"):
+        read(ctx=Context, other=Context[State])
+
+
+def test_variadic_parameters_are_left_alone() -> None:
+    class W:
+        @step
+        async def work(self, ev: A, *more: B, flag: bool = False, **rest: B) -> StopEvent: ...
+
+    config: Any = W.work.step_config  # type: ignore[attr-defined]
+    assert (config.event_parameter, config.accepted_events) == ("ev", (A,))
+
+
+def test_the_event_may_be_keyword_only() -> None:
+    class W:
+        @step
+        async def work(self, *, ev: A) -> StopEvent: ...
+
+    config: Any = W.work.step_config  # type: ignore[attr-defined]
+    assert config.event_parameter == "ev"
+
+
+# ------------------------------------------------------------------- what this version does not run yet
+
+
+@pytest.mark.parametrize("annotation", [list[A], list[A | B], list[A] | None, Annotated[list[A], "words"]])
+def test_a_list_of_events_as_parameter_is_honestly_refused(annotation: Any) -> None:
+    with pytest.raises(
+        WorkflowValidationError, match=r"'ev' of step W\.work is a list .* does not run fan-in by list yet"
+    ):
+        read(annotation)
+
+
+@pytest.mark.parametrize("annotation", [list[A], list[A | B], list[A] | None, list[A] | B, list])
+def test_a_list_of_events_as_result_is_honestly_refused(annotation: Any) -> None:
+    with pytest.raises(WorkflowValidationError, match=r"W\.work returns a list .* does not run fan-out by list yet"):
+        read(returns=annotation)
+
+
+def test_two_lists_are_one_too_many() -> None:
+    with pytest.raises(WorkflowValidationError, match=r"at most one list\[E\].*ev, other"):
+        read(list[A], other=list[B])
+
+
+def test_a_list_does_not_go_with_other_events() -> None:
+    with pytest.raises(WorkflowValidationError, match="cannot be combined with other event parameters"):
+        read(list[A], other=B)
+
+
+def test_several_events_are_honestly_refused() -> None:
+    with pytest.raises(
+        WorkflowValidationError, match=r"several event parameters \(ev, other\).*does not run joins yet"
+    ):
+        read(A, other=B)
+
+
+def test_several_events_must_be_single_types() -> None:
+    with pytest.raises(WorkflowValidationError, match="must have a single event type; 'other'"):
+        read(A, other=A | B)
+
+
+def test_resources_are_honestly_refused() -> None:
+    with pytest.raises(WorkflowValidationError, match=r"'other' of step .* is a resource; this version does not"):
+        read(other=Annotated[int, Resource()])
+
+
+def test_other_annotations_are_left_alone() -> None:
+    assert read(other=Annotated[int, "words"]).accepted_events == (A,)
+
+
+def test_events_of_the_start_are_events_like_others() -> None:
+    assert read(StartEvent).accepted_events == (StartEvent,)
