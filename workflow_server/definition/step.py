@@ -155,10 +155,7 @@ def step(
     def decorate(function: F, frame: types.FrameType) -> F:
         _need_function(function, "@step")
         where = f"step {function.__qualname__}"
-        if not is_positive_int(num_workers):
-            raise WorkflowValidationError(f"num_workers must be an integer greater than 0 ({where})")
-        if retry_policy is not None and not callable(getattr(retry_policy, "next", None)):
-            raise WorkflowValidationError(f"retry_policy must have a method next, got {retry_policy!r} ({where})")
+        _check_execution(num_workers, retry_policy, where)
         signature = inspect_step(function, frame)
         free = is_free_function(function)
         if free and workflow is None:
@@ -253,6 +250,13 @@ def _need_function(function: object, decorator: str) -> None:
         raise WorkflowValidationError(f"{decorator} decorates plain methods, not a staticmethod or classmethod")
     if not callable(function) or not hasattr(function, "__qualname__") or isinstance(function, type):
         raise WorkflowValidationError(f"{decorator} decorates functions, got {function!r}")
+
+
+def _check_execution(num_workers: object, retry_policy: object, where: str) -> None:
+    if not is_positive_int(num_workers):
+        raise WorkflowValidationError(f"num_workers must be an integer greater than 0 ({where})")
+    if retry_policy is not None and not callable(getattr(retry_policy, "next", None)):
+        raise WorkflowValidationError(f"retry_policy must have a method next, got {retry_policy!r} ({where})")
 
 
 def _known_checks(names: Iterable[str] | None, where: str) -> frozenset[str]:
