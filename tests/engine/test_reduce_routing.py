@@ -172,3 +172,28 @@ def test_a_run_that_has_ended_ignores_everything() -> None:
     assert play.time_is_up(1) == []
     assert play.passes(100) == []
     assert play.run.ending == "cancelled"
+
+
+# Before the start
+
+
+def test_what_comes_before_the_start_queues_until_then() -> None:
+    """A run may have to wait for its turn, and is known by its id meanwhile."""
+    play = Play(go=takes(StartEvent), work=takes(Job, workers=1))
+    assert play.send(Job(n=1)) == ["P work Job"]
+    assert play.send(Job(n=2)) == ["P work Job"]
+    assert play.effects == []
+    assert play.start() == ["R go 0 StartEvent", "R work 0 Job"]
+    assert play.effects == ["start 2.0 go", "start 0.0 work"]
+
+
+def test_a_run_is_not_idle_before_it_has_begun() -> None:
+    play = Play(go=takes(StartEvent))
+    assert play.send(Note()) == ["unhandled Note"]
+
+
+def test_a_run_may_end_before_it_has_begun() -> None:
+    play = Play(go=takes(StartEvent), work=takes(Job))
+    play.send(Job())
+    assert play.cancel() == ["cancelled"]
+    assert play.start() == []

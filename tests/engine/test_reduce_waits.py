@@ -319,3 +319,18 @@ def test_waits_of_finished_items_are_forgotten() -> None:
     play.returns(1)
     assert not play.run.waits
     assert play.send(Reply()) == ["unhandled Reply idle", "idle"]
+
+
+class Vector:
+    """Compares as arrays do."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("neither true nor false")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_a_comparison_that_fails_is_no_match() -> None:
+    play = played()
+    play.waits(1, n=Vector())
+    assert play.send(Reply(n=1)) == ["unhandled Reply idle", "idle"]

@@ -69,6 +69,13 @@ def message_of(event: Event, value: str | None = None) -> Message:
 
 
 def meets(event: Event, requirements: dict[str, Any]) -> bool:
-    """Tell whether each required attribute or extra of `event` equals its required value."""
+    """Tell whether each required attribute or extra of `event` equals its required value.
+
+    Values compare as their classes like, arrays for example with something that is neither true nor false:
+    a comparison that fails is no match, and must not hit whoever sent the event.
+    """
     absent = object()
-    return all(getattr(event, name, absent) == value for name, value in requirements.items())
+    try:
+        return all(getattr(event, name, absent) == value for name, value in requirements.items())
+    except Exception:
+        return False

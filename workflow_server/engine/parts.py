@@ -83,7 +83,13 @@ def _encode_wait(wait: Wait) -> str:
 def encode_head(run: Run) -> str:
     """Return what a run has beside its parts, as JSON text; a run that has ended is not loaded again."""
     return json.dumps(
-        {"next_item": run.next_item, "next_sequence": run.next_sequence, "places": run.places, "idle": run.idle}
+        {
+            "started": run.started,
+            "next_item": run.next_item,
+            "next_sequence": run.next_sequence,
+            "places": run.places,
+            "idle": run.idle,
+        }
     )
 
 
@@ -126,6 +132,7 @@ class PartReader:
         """
         run = Run(shape)
         fields = json.loads(head)
+        run.started = fields["started"]
         run.next_item, run.next_sequence = fields["next_item"], fields["next_sequence"]
         run.places, run.idle = fields["places"], fields["idle"]
         loaded = sorted((self._part(key, json.loads(text)) for key, text in parts.items()), key=lambda part: part.place)

@@ -75,7 +75,11 @@ def reduce(run: Run, input: Input) -> Reaction:
         return reaction
     match input:
         case Started():
+            run.started = True
             deliver(run, input.at, input.message, reaction)
+            for step in run.loads:
+                # Events that came while the run waited for its turn.
+                fill_slots(run, input.at, step, reaction)
         case Sent():
             _send(run, input, reaction)
         case Published():

@@ -122,6 +122,8 @@ def free_slot(run: Run, item: WorkItem) -> None:
 
 def fill_slots(run: Run, at: float, step: str, reaction: Reaction) -> None:
     """Give the free workers of `step` to what waits for one: answered waits first, then new work in order."""
+    if not run.started:
+        return
     load, limit = run.loads[step], run.shape.steps[step].num_workers
     while (load.answered or load.queued) and (worker := load.take_slot(limit)) is not None:
         resumed = bool(load.answered)
@@ -149,8 +151,8 @@ def _resume(run: Run, item: WorkItem, reaction: Reaction) -> None:
 
 
 def is_idle(run: Run) -> bool:
-    """Tell whether nothing is queued, delayed, running or about to go on."""
-    return len(run.items) == len(run.waiting)
+    """Tell whether nothing is about to begin, queued, delayed, running or about to go on."""
+    return run.started and len(run.items) == len(run.waiting)
 
 
 def announce_idleness(run: Run, at: float, reaction: Reaction) -> None:

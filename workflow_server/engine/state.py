@@ -138,6 +138,8 @@ class Run:
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
+        self.started = False
+        """Whether it has begun; until then, what arrives queues."""
         self.ending: Ending | None = None
         self.result: Message | None = None
         """The stop event of a completed run."""
