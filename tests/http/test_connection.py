@@ -64,6 +64,12 @@ def test_a_chunked_body_is_joined_and_its_trailers_are_dropped() -> None:
     assert request.body == b"one two three"
 
 
+def test_a_length_said_twice_is_said_once() -> None:
+    (request,) = converse([head("content-length: 5, 5", "content-length: 5") + b"hello"]).events
+    assert isinstance(request, Request)
+    assert request.body == b"hello"
+
+
 def test_path_and_query_stay_encoded() -> None:
     (request,) = converse([head(request="GET /a%20b/c?d=%C3%A4&e?f HTTP/1.1")]).events
     assert request == Request("GET", "/a%20b/c", "d=%C3%A4&e?f", (("host", "x"),))

@@ -93,7 +93,7 @@ def read_answers(seen: Transcript) -> None:
         method = "GET"
         if isinstance(event, Request):
             method = event.method
-        elif b"\r\n\r\n" == output[-4:]:
+        elif output[-4:] == b"\r\n\r\n":
             method = "HEAD"  # what was refused can't be seen, save that its answer has no body
         client.send(h11.Request(method=method, target="/", headers=[("host", "x"), ("upgrade", "h2c")]))
         client.send(h11.EndOfMessage())

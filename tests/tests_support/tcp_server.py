@@ -26,14 +26,13 @@ class Served:
     urls: tuple[str, ...] = ()
     drain: anyio.Event = field(default_factory=anyio.Event)
     ended: anyio.Event = field(default_factory=anyio.Event)
+    wires: list[Wire] = field(default_factory=list)
 
     @property
     def port(self) -> int:
         port = urlsplit(self.urls[0]).port
         assert port is not None
         return port
-
-    wires: list[Wire] = field(default_factory=lambda: [])
 
     async def connect(self) -> Wire:
         """Connect a client; it is closed at the end of the block, if the test does not close it."""

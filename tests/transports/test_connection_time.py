@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 
 from tests_support.exchange_parts import App, Pages, app_of, stream_of
 from workflow_server.http.connection import READ_AHEAD
-from workflow_server.http.limits import Limits
+from workflow_server.http.limits import BodyBudget, Limits
 from workflow_server.http.messages import Application, Request, Response
 from workflow_server.transports.connection import PIECE, Surroundings, TcpConnection
 from workflow_server.transports.sweeper import Sweeper
@@ -75,6 +77,12 @@ class Socket:
         self._more.set()
         self._more = anyio.Event()
 
+    def extra(self, attribute: Any) -> Socket:
+        return self  # the raw socket, closed already
+
+    def setsockopt(self, *arguments: Any) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
     async def send_eof(self) -> None:
         self.eof_sent = True
 
@@ -95,7 +103,7 @@ class Held:
         self.drain = anyio.Event()
         self.socket = socket
         self.ended = anyio.Event()
-        self.server = Surroundings(app, limits, self.drain, None, self.sweeper, self)
+        self.server = Surroundings(app, limits, self.drain, None, self.sweeper, self, BodyBudget(limits.bodies_bytes))
         stream: Any = socket
         self.connection = TcpConnection(stream, self.server)
 
@@ -295,6 +303,43 @@ async def test_a_closing_connection_reads_only_so_much_of_what_is_still_sent() -
     assert head_of(socket.output) == 400
     assert (socket.eof_sent, socket.closed) == (True, True)
     assert 256 * 1024 <= socket.received < 256 * 1024 + 10_000
+
+
+class Gone(Socket):
+    """A socket that breaks when it is written to."""
+
+    async def send(self, data: bytes) -> None:
+        raise anyio.BrokenResourceError
+
+
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", b"nonsense\r\n\r\n", POST + b"too much for the limit"]
+)
+async def test_a_client_that_is_gone_when_it_is_answered_is_no_error(
+    data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    held = Held(ANSWER, Gone([data]))
+    with anyio.fail_after(5):
+        await held.connection.run()
+        await Held(ANSWER, turned := Gone()).connection.turn_away()
+    assert held.socket.closed
+    assert turned.closed
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+
+
+async def test_an_error_whose_excuse_fails_too_stays_in_its_connection(caplog: pytest.LogCaptureFixture) -> None:
+    async def answer(request: Request) -> Response:
+        raise LookupError("boom")
+
+    class Broken(Socket):
+        async def send(self, data: bytes) -> None:
+            raise ZeroDivisionError
+
+    held = Held(App(answer), Broken([b"GET / HTTP/1.0\r\nhost: x\r\n\r\n"]))
+    with anyio.fail_after(5):
+        await held.connection.run()
+    assert held.socket.closed
+    assert [record.levelname for record in caplog.records if record.levelno > logging.DEBUG] == ["ERROR"]
 
 
 async def test_a_budget_is_given_back_when_the_client_leaves_in_the_middle_of_a_body() -> None:

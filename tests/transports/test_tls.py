@@ -53,10 +53,8 @@ async def test_requests_are_answered_over_tls() -> None:
             assert (await wire.answer()).body == b"ok"
 
 
-@pytest.mark.parametrize(
-    "request_", [b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"]
-)
-async def test_the_end_of_a_connection_is_said_in_tls(request_: bytes) -> None:
+@pytest.mark.parametrize("head", ["GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"])
+async def test_the_end_of_a_connection_is_said_in_tls(head: str) -> None:
     """A client that checks for truncation sees the end of the answer as meant."""
     async with serving_tls(app_of(stream_of(Pages([[b"all"]])))) as served:
         wire = await connect_tls(served)

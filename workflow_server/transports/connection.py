@@ -14,7 +14,8 @@ import logging
 import math
 import socket
 import struct
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from ssl import SSLContext
 from typing import Protocol
 
@@ -65,10 +66,7 @@ class Surroundings:
     ssl_context: SSLContext | None
     sweeper: Sweeper
     registry: Registry
-    budget: BodyBudget = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "budget", BodyBudget(self.limits.bodies_bytes))
+    budget: BodyBudget
 
 
 class TcpConnection:
@@ -108,7 +106,8 @@ class TcpConnection:
         except Exception:
             self._cut = True
             logger.exception("A connection is closed because of an unexpected error; others go on.")
-            await self._excuse()
+            with suppress(Exception):  # nothing that happens while excusing may reach the other connections
+                await self._excuse()
         finally:
             self._http.close()
             self._server.sweeper.discard(self)
@@ -116,7 +115,8 @@ class TcpConnection:
             if self._cut and self._http.ends_by_closing:
                 # Only a reset tells this client that the answer is not whole.
                 raw = self._socket.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio's `extra`, no database's
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                with suppress(OSError):  # closed already
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             await anyio.aclose_forcefully(self._stream)
 
     async def turn_away(self) -> None:
@@ -218,12 +218,9 @@ class TcpConnection:
         if self._started or not self._http.answering:
             return
         self._http.last = True
-        try:
-            with anyio.move_on_after(LINGER_SECONDS):
-                await self._answer(_BROKEN)
-                self._cut = False
-        except _Lost as error:
-            logger.debug("A client left: %r", error.__cause__)
+        with anyio.move_on_after(LINGER_SECONDS):
+            await self._answer(_BROKEN)
+            self._cut = False
 
     def _patience(self, phase: Phase) -> float:
         limits = self._server.limits

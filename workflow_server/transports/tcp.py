@@ -12,7 +12,7 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import SocketStream, TaskGroup
 
-from workflow_server.http.limits import Limits
+from workflow_server.http.limits import BodyBudget, Limits
 from workflow_server.http.messages import Application
 from workflow_server.transports.accept import accept_forever
 from workflow_server.transports.connection import Surroundings, TcpConnection
@@ -66,7 +66,9 @@ class _Connections:
         self, app: Application, binding: Binding, limits: Limits, drain: anyio.Event, tasks: TaskGroup
     ) -> None:
         sweeper = Sweeper(limits)
-        self._server = Surroundings(app, limits, drain, binding.ssl_context, sweeper, self)
+        self._server = Surroundings(
+            app, limits, drain, binding.ssl_context, sweeper, self, BodyBudget(limits.bodies_bytes)
+        )
         self._tasks = tasks
         self._open: set[TcpConnection] = set()
         self._turned_away = 0
