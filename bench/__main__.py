@@ -93,7 +93,8 @@ def _header(options: argparse.Namespace) -> str:
     return (
         f"Python {platform.python_version()}, {os.cpu_count()} processors, {options.repeat} samples of "
         f"{options.seconds:g} s in turns, medians; spread = (largest - smallest) / median; a fresh process for every "
-        f"sample; stores in memory (no durability on either side); ratio above 1 = better than the peer."
+        f"sample; stores in memory (no durability on either side); ratio above 1 = better than the peer in the same "
+        f"turn, the median of all turns; CPU = the server's processor time."
     )
 
 

@@ -47,8 +47,20 @@ class Cell:
 
 
 def ratio(workload: Workload, cell: Cell, peer: Cell) -> float:
-    """Return how many times better than the peer `cell` is (above 1 is better, whatever the unit)."""
-    return cell.value / peer.value if workload.more_is_better else peer.value / cell.value
+    """Return how many times better than the peer `cell` is (above 1 is better, whatever the unit).
+
+    Samples of one turn are compared with each other, because the machine was the same then; the median counts.
+    """
+    turns = zip(cell.samples, peer.samples, strict=False)
+    quotients = [ours.value / theirs.value for ours, theirs in turns]
+    return median(quotients if workload.more_is_better else [1 / quotient for quotient in quotients])
+
+
+def cpu_ratio(cell: Cell, peer: Cell) -> float | None:
+    """Return how many times less processor time than the peer `cell` needs for a unit of work, if both are known."""
+    if not cell.cpu_us or not peer.cpu_us:
+        return None
+    return peer.cpu_us / cell.cpu_us
 
 
 Results = Mapping[str, Mapping[str, Cell]]
@@ -57,11 +69,8 @@ Results = Mapping[str, Mapping[str, Cell]]
 
 def table(workloads: Sequence[Workload], results: Results, header: str) -> str:
     """Return the report as text, with one line a workload and contestant."""
-    lines = [
-        header,
-        "",
-        f"{'workload':<42}{'who':<18}{'median':>12}{'':<14}{'CPU/unit':>10}{'spread':>8}{'ratio':>8}  note",
-    ]
+    figures = f"{'median':>12} {'':<13}{'spread':>8}{'ratio':>8}{'CPU/unit':>11}{'ratio':>8}"
+    lines = [header, "", f"{'workload':<42}{'who':<18}{figures}  note"]
     for workload in workloads:
         cells = results.get(workload.name, {})
         for position, (who, cell) in enumerate(cells.items()):
@@ -73,7 +82,10 @@ def table(workloads: Sequence[Workload], results: Results, header: str) -> str:
 def _figures(workload: Workload, cell: Cell, peer: Cell | None) -> str:
     if cell.problem:
         return f"  no figure: {cell.problem}"
-    cpu = "-" if cell.cpu_us is None else f"{cell.cpu_us:,.0f} µs"
-    against = f"{ratio(workload, cell, peer):.1f}x" if peer and not peer.problem else "-"
+    known = peer if peer and not peer.problem else None
+    against = f"{ratio(workload, cell, known):.1f}x" if known else "-"
+    less = cpu_ratio(cell, known) if known else None
+    cpu = ("-", "-") if cell.cpu_us is None else (f"{cell.cpu_us:,.0f} µs", f"{less:.1f}x" if less else "-")
     number = f"{cell.value:,.0f}" if cell.value >= 100 else f"{cell.value:.1f}"
-    return f"{number:>12} {workload.unit:<13}{cpu:>10}{cell.spread:>8.0%}{against:>8}  {cell.samples[-1].note}"
+    figures = f"{number:>12} {workload.unit:<13}{cell.spread:>8.0%}{against:>8}{cpu[0]:>11}{cpu[1]:>8}"
+    return f"{figures}  {cell.samples[-1].note}"

@@ -70,7 +70,8 @@ def _stream(events: int, readers: int) -> Callable[[Contestant, float], Sample]:
 def _in_process(what: str) -> Callable[[Contestant, float], Sample]:
     def measure(contestant: Contestant, seconds: float) -> Sample:
         program = str(PROGRAMS / "inprocess.py")
-        return Sample(float(output_of(contestant, [program, what, str(seconds), contestant.backend])))
+        rate, cpu = map(float, output_of(contestant, [program, what, str(seconds), contestant.backend]).split())
+        return Sample(rate, cpu * 1e6)
 
     return measure
 

@@ -1,4 +1,7 @@
-"""Runs in process, without a server: `inprocess.py runs|steps SECONDS BACKEND` prints how many a second."""
+"""Runs in process, without a server.
+
+`inprocess.py runs|steps SECONDS BACKEND` prints how many a second, and the seconds of processor time for each.
+"""
 
 # ruff: noqa: ARG002 (a step takes its event, whether it reads it or not)
 
@@ -31,16 +34,16 @@ class Loop(Workflow):
         return Again(n=n) if n < LOOP_STEPS else StopEvent(result=n)
 
 
-async def measure(what: str, seconds: float) -> float:
-    """Return runs or steps a second; whole runs only, the first one unmeasured."""
+async def measure(what: str, seconds: float) -> tuple[float, float]:
+    """Return runs or steps a second and processor time for each; whole runs only, the first one unmeasured."""
     workflow, weight = (OneStep(), 1) if what == "runs" else (Loop(timeout=None), LOOP_STEPS)
     await workflow.run()
-    done, begin = 0, time.perf_counter()
+    done, begin, cpu = 0, time.perf_counter(), time.process_time()
     while (elapsed := time.perf_counter() - begin) < seconds:
         await workflow.run()
         done += weight
-    return done / elapsed
+    return done / elapsed, (time.process_time() - cpu) / done
 
 
 if __name__ == "__main__":
-    print(anyio.run(measure, sys.argv[1], float(sys.argv[2]), backend=sys.argv[3]))
+    print(*anyio.run(measure, sys.argv[1], float(sys.argv[2]), backend=sys.argv[3]))
