@@ -627,6 +627,15 @@ def test_what_is_no_exception_is_refused(value: Any) -> None:
         failed(value)
 
 
+def test_an_exception_whose_text_can_not_be_made_or_stored_still_has_one() -> None:
+    class Speechless(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert events.exception_text(Speechless()) == "Speechless (its text can't be made)"
+    assert events.exception_text(ValueError("half \udc80")) == "half ?"
+
+
 def test_an_exception_without_its_message_is_read_all_the_same() -> None:
     assert str(load_exception({"exception_type": "builtins.ValueError"})) == ""
 
