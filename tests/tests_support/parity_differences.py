@@ -34,6 +34,7 @@ SENTENCES: dict[str, dict[str, tuple[str, ...]]] = {
     "a_run_is_cancelled": {"error": ()},
     "a_waiting_run_is_cancelled": {"error": ()},
     "a_context_outside_its_steps": {"no step": ("may only be called from within",)},
+    "a_handler_of_a_finished_run": {"raw stream": ("already consumed",)},
     "construction": {
         "NoSteps": ("At least one Event of type StartEvent must be received by any step.",),
         "num_concurrent_runs=0": ("num_concurrent_runs must be an integer greater than 0",),

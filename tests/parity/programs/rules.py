@@ -317,6 +317,7 @@ async def a_handler_of_a_finished_run() -> Any:
         "stop event": shown(await handler.stop_event_result()),
         "stream": [shown(event) async for event in handler.stream_events()],
         "again": await raised_async(anext(aiter(handler.stream_events()))),
+        "raw stream": await raised_async(anext(aiter(handler.ctx.stream_events()))),
         "cancel": await raised_async(handler.cancel_run()),
         "send": await raised_async(handler.send_event(A())),
         "running": handler.ctx.is_running,
