@@ -88,7 +88,7 @@ def flood(port):
         pass
     last = clients.pop()
     last.settimeout(20)
-    for client in clients[len(clients) // 2:]:
+    for client in clients[3:]:
         client.close()
     last.sendall(ask)
     return last.recv(100)

@@ -24,29 +24,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import Enum
-from functools import lru_cache
-from http import HTTPStatus
 from typing import Final
 
 import h11
 
 from workflow_server.http.events import Closed, HttpEvent, NeedData, Phase, Working
-from workflow_server.http.head import read_head
+from workflow_server.http.head import BODILESS, read_head, response_head
 from workflow_server.http.limits import BodyBudget, Limits
 from workflow_server.http.messages import Headers, Refused, Request
 
 READ_AHEAD = 64 * 1024
 """Bytes that are taken beyond the request being answered."""
 
-_CHUNK_OVERHEAD = 64 * 1024
-"""Bytes a body may need on the wire beyond twice its own size."""
-
-_EVENTS_AT_ONCE = 256
-"""Pieces of a body that are parsed (at some 14 microseconds each) before others may run."""
-
-_BODILESS = (204, 304)
-
-_REASONS: dict[int, bytes] = {status.value: status.phrase.encode() for status in HTTPStatus}
+_CHUNK_OVERHEAD = 64 * 1024  # bytes a body may need on the wire beyond twice its own size
+_EVENTS_AT_ONCE = 256  # pieces of a body that are parsed (at some 14 microseconds each) before others may run
 
 
 class _Closing(Enum):
@@ -59,17 +50,6 @@ _NEED_HEAD: Final = NeedData(Phase.HEAD)
 _NEED_BODY: Final = NeedData(Phase.BODY)
 _WORKING: Final = Working()
 _CLOSED: Final = Closed()
-
-
-@lru_cache(maxsize=256)
-def _response(status: int, headers: Headers, length: int | None, last: bool) -> h11.Response:
-    """Return the head as h11 wants it; remembered, because checking it costs more than all else in a short answer."""
-    wire = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    if length is not None and status not in _BODILESS:
-        wire.append((b"content-length", b"%d" % length))
-    if last:
-        wire.append((b"connection", b"close"))
-    return h11.Response(status_code=status, headers=wire, reason=_REASONS.get(status, b""))
 
 
 class Connection:
@@ -173,8 +153,8 @@ class Connection:
         Raises:
             h11.LocalProtocolError: `headers` can't be sent.
         """
-        self._drops_body = self._only_head or status in _BODILESS
-        return self._h11.send(_response(status, headers, length, self.last))
+        self._drops_body = self._only_head or status in BODILESS
+        return self._h11.send(response_head(status, headers, length, self.last))
 
     def data(self, chunk: bytes) -> bytes:
         """Return the bytes that carry a part of the body; none if the answer has no body (HEAD)."""

@@ -1,4 +1,4 @@
-"""What a request's head must fulfil beyond h11's grammar, and how its target is read.
+"""Heads: what a request's must fulfil beyond h11's grammar, how its target is read, and how an answer's is made.
 
 h11 accepts more than a server should act on (found by trying): Content-Length beside
 Transfer-Encoding, which request smuggling lives on; `PRI * HTTP/2.0`, the preface of a client that
@@ -8,9 +8,17 @@ that is offered (`Upgrade: h2c`) needs nothing: answering normally declines it.
 
 from __future__ import annotations
 
+from functools import lru_cache
+from http import HTTPStatus
+
 import h11
 
-from workflow_server.http.messages import Refused, Request
+from workflow_server.http.messages import Headers, Refused, Request
+
+BODILESS = (204, 304)
+"""Statuses whose answers have no body and announce none."""
+
+_REASONS: dict[int, bytes] = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
 def read_head(request: h11.Request) -> tuple[Request, int | None] | Refused:
@@ -61,3 +69,14 @@ def _origin_form(method: str, target: str) -> str | None:
         return "*" if method == "OPTIONS" else "/"
     origin = rest[min(ends) :]
     return origin if origin[0] == "/" else "/" + origin
+
+
+@lru_cache(maxsize=256)
+def response_head(status: int, headers: Headers, length: int | None, last: bool) -> h11.Response:
+    """Return the head as h11 wants it; remembered, because checking it costs more than all else in a short answer."""
+    wire = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    if length is not None and status not in BODILESS:
+        wire.append((b"content-length", b"%d" % length))
+    if last:
+        wire.append((b"connection", b"close"))
+    return h11.Response(status_code=status, headers=wire, reason=_REASONS.get(status, b""))
