@@ -75,11 +75,7 @@ def reduce(run: Run, input: Input) -> Reaction:
         return reaction
     match input:
         case Started():
-            run.started = True
-            deliver(run, input.at, input.message, reaction)
-            for step in run.loads:
-                # Events that came while the run waited for its turn.
-                fill_slots(run, input.at, step, reaction)
+            _start(run, input, reaction)
         case Sent():
             _send(run, input, reaction)
         case Published():
@@ -111,6 +107,14 @@ def reduce(run: Run, input: Input) -> Reaction:
             assert_never(input)
     announce_idleness(run, input.at, reaction)
     return reaction
+
+
+def _start(run: Run, started: Started, reaction: Reaction) -> None:
+    run.started = True
+    deliver(run, started.at, started.message, reaction)
+    for step in run.loads:
+        # Events that came while the run waited for its turn.
+        fill_slots(run, started.at, step, reaction)
 
 
 def _send(run: Run, sent: Sent, reaction: Reaction) -> None:

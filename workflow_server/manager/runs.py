@@ -18,6 +18,8 @@ from workflow_server.wire.records import HandlerRecord
 
 STOP_WITHIN = 1.0
 """Seconds that cancelled steps get to unwind when the server stops."""
+WRITE_WITHIN = 5.0
+"""Seconds that a store which fails gets to come back when the server stops."""
 
 
 class ActiveRun:
@@ -89,7 +91,9 @@ class ActiveRuns:
         Raises:
             SerializationError: The start event or the state can't be encoded.
             ValueError: The state can't be read.
+            WorkflowRuntimeError: Runs of the same `Workflow` instance are alive on another event loop.
         """
+        served.workflow.settle_on(self._host)
         run_id, now = new_id(), self._host.clock()
         runner = served.make_runner(self._host, run_id, state)
         record = HandlerRecord(
@@ -114,16 +118,23 @@ class ActiveRuns:
     def _forget(self, handler_id: str) -> None:
         self._by_handler.pop(handler_id, None)
 
-    async def stop(self, grace: float) -> None:
-        """Start no further step, let running ones end within `grace` seconds, then stop them all."""
+    async def stop(self, grace: float) -> tuple[str, ...]:
+        """Start no further step, let running ones end within `grace` seconds, then stop them all.
+
+        Returns:
+            Names of the steps that ignored being cancelled, and are left to themselves.
+        """
         runners = [run.runner for run in self._by_handler.values()]
         for runner in runners:
             runner.hold()
         with anyio.move_on_after(grace):
             for runner in runners:
                 await runner.wind_down()
-        await self._committer.drained()
+        await self._committer.finish(WRITE_WITHIN)
         for runner in runners:
             runner.drop()
+        last = anyio.current_time() + STOP_WITHIN
+        left: set[str] = set()
         for runner in runners:
-            await runner.stop_steps(STOP_WITHIN)
+            left.update(await runner.stop_steps(max(0.0, last - anyio.current_time())))
+        return tuple(sorted(left))

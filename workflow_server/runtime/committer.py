@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import anyio
-import anyio.lowlevel
 
 from workflow_server.engine.effects import Effect, Publication, Reaction
 from workflow_server.engine.message import Message
@@ -89,8 +88,9 @@ class StoredJournal:
         self._committer.mark(self)
 
     async def write_state(self, changes: Mapping[str, str | None]) -> None:
-        """Commit written state."""
-        self.touch(changes)
+        """Commit written state; that of a run which is over does not count any more."""
+        if self.runner.run.ending is None and not self.runner.dropped:
+            self.touch(changes)
         await self.settled()
 
     async def settled(self) -> None:
@@ -143,7 +143,7 @@ class StoredJournal:
         )
 
     def _phase(self) -> Phase:
-        if not self.runner.begun:
+        if not self.runner.run.started:
             return "queued"
         return "waiting" if self.runner.run.idle else "running"
 
@@ -190,6 +190,9 @@ class Committer:
         self._immediate = store if isinstance(store, ImmediateStore) else None
         self._marked: dict[StoredJournal, None] = {}
         self._writing = False
+        self._rest: anyio.Event | None = None
+        """Set when nothing is left to write."""
+        self._given_up = False
 
     def mark(self, journal: StoredJournal) -> None:
         """Have the open batch of `journal` written soon."""
@@ -203,12 +206,17 @@ class Committer:
             self._writing = True
             self._host.port.spawn(self._write_groups)
 
-    async def drained(self) -> None:
-        """Return once nothing is left to write."""
-        while self._marked or self._writing:
-            for journal in list(self._marked):
-                await journal.settled()
-            await anyio.lowlevel.checkpoint()
+    async def finish(self, within: float) -> None:
+        """Write what is left.
+
+        Args:
+            within: Seconds after which it is given up, if the store fails; nobody was told of it.
+        """
+        with anyio.move_on_after(within):
+            while self._writing:
+                self._rest = self._rest or anyio.Event()
+                await self._rest.wait()
+        self._given_up = self._writing
 
     async def _write_groups(self) -> None:
         try:
@@ -221,6 +229,9 @@ class Committer:
                     self._conclude(journal, batch, verdict)
         finally:
             self._writing = False
+            if self._rest is not None:
+                self._rest.set()
+                self._rest = None
 
     async def _write(self, group: list[Batch]) -> list[Verdict]:
         """Write a group, for as long as it takes: until then all runs hold."""
@@ -234,6 +245,8 @@ class Committer:
                     log.exception("The store failed; all runs hold until it is back")
                 tries += 1
             await anyio.sleep(pause)
+            if self._given_up:
+                return [Verdict.STALE] * len(group)
 
     def _conclude(self, journal: StoredJournal, batch: Batch, verdict: Verdict) -> None:
         if verdict is not Verdict.DONE:

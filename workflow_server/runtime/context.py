@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar, cast
@@ -63,7 +64,9 @@ class Context(Generic[S]):
 
     @property
     def is_running(self) -> bool:
-        """Whether a run that uses this context is alive."""
+        """Whether a run that uses this context is alive; always so inside a step, where asking is deprecated."""
+        if self._execution is not None:
+            warnings.warn("is_running is always true within a step", DeprecationWarning, stacklevel=2)
         return self._runner is not None and not self._runner.ended.is_set()
 
     def send_event(self, message: Event, step: str | None = None) -> None:

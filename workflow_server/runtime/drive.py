@@ -34,6 +34,9 @@ def drive(steps: Coroutine[Any, Any, T], context: Context) -> Generator[Any, Any
         except StopIteration as stop:
             result: T = stop.value
             return result
+        except GeneratorExit as error:
+            # Nobody closes it here; left as it is, it would look as if the loop closed the worker.
+            raise RuntimeError("The coroutine raised GeneratorExit") from error
         try:
             value = yield yielded
             advance = steps.send

@@ -87,7 +87,11 @@ class StepExecution:
         """Suspend until the wait called `wait` is answered."""
         pending = _Pending()
         self._pending.setdefault(wait, []).append(pending)
-        await pending.answered.wait()
+        try:
+            await pending.answered.wait()
+        except BaseException:
+            self._forget(wait, pending)
+            raise
         assert pending.answer is not None
         return pending.answer
 
@@ -96,6 +100,11 @@ class StepExecution:
         for pending in self._pending.pop(wait, ()):
             pending.answer = answer
             pending.answered.set()
+
+    def _forget(self, wait: str, pending: _Pending) -> None:
+        others = [other for other in self._pending.pop(wait, ()) if other is not pending]
+        if others:
+            self._pending[wait] = others
 
     @property
     def suspended(self) -> bool:

@@ -2,21 +2,22 @@
 
 Exception, SystemExit    the step failed
 a cancellation that the run did not ask for   the step failed: it leaked one of its own tasks' cancellations
-a cancellation on trio that no scope of ours caught   the loop is closing, and the worker with it
+a cancellation that hits everything on the loop    the loop is closing, and the worker with it
 KeyboardInterrupt        is handed to the main task, and no input at all
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+import math
+from typing import Any, cast
 
 import anyio
 
 from workflow_server.definition.retry import RetryPolicy, next_delay
 from workflow_server.engine.inputs import Failure
 from workflow_server.errors import SerializationError, WorkflowRuntimeError
-from workflow_server.events import exception_text
+from workflow_server.events import Event, exception_text
 from workflow_server.naming import qualified_name
 from workflow_server.runtime.loop import in_trio
 
@@ -25,15 +26,35 @@ def closes_loop(error: BaseException) -> bool:
     """Tell whether `error` must leave the worker, because the loop or the coroutine itself is ending."""
     if isinstance(error, GeneratorExit):
         return True
-    # trio has no way to cancel a single task, so a stray Cancelled can only come from the loop's own end.
-    return in_trio() and _holds_cancellation(error)
+    if not _holds(error, anyio.get_cancelled_exc_class()):
+        return False
+    if in_trio():
+        # The worker is cancelled only with all system tasks; another Cancelled was kept and raised again by the step.
+        return anyio.current_effective_deadline() == -math.inf
+    # `asyncio.run` cancels every task as it leaves.
+    return all(task.cancelling() for task in asyncio.all_tasks())
 
 
-def _holds_cancellation(error: BaseException) -> bool:
-    cancelled = anyio.get_cancelled_exc_class()
+def is_interrupt(error: BaseException) -> bool:
+    """Tell whether `error` is a Ctrl+C, perhaps among other errors."""
+    return _holds(error, KeyboardInterrupt)
+
+
+def _holds(error: BaseException, kind: type[BaseException]) -> bool:
     if isinstance(error, BaseExceptionGroup):
-        return cast("BaseExceptionGroup[BaseException]", error).subgroup(cancelled) is not None
-    return isinstance(error, cancelled)
+        return cast("BaseExceptionGroup[BaseException]", error).subgroup(kind) is not None
+    return isinstance(error, kind)
+
+
+def need_event(step: str, value: Any) -> Event:
+    """Return what a step returned.
+
+    Raises:
+        WorkflowRuntimeError: It is no event.
+    """
+    if isinstance(value, Event):
+        return value
+    raise WorkflowRuntimeError(f"Step function {step} returned {type(value).__name__} instead of an Event instance.")
 
 
 def as_failure(step: str, error: BaseException) -> BaseException:
@@ -42,7 +63,7 @@ def as_failure(step: str, error: BaseException) -> BaseException:
         return error
     if isinstance(error, SystemExit):
         failure = WorkflowRuntimeError(f"Step {step} tried to exit the program: SystemExit({error.code!r})")
-    elif _holds_cancellation(error):
+    elif _holds(error, anyio.get_cancelled_exc_class()):
         failure = WorkflowRuntimeError(f"Step {step} was cancelled by something other than its run")
     else:
         failure = WorkflowRuntimeError(f"Step {step} raised {type(error).__name__}: {error}")

@@ -14,13 +14,13 @@ class Gate:
     """
 
     def __init__(self, limit: int | None) -> None:
-        self._limit = limit
+        self.limit = limit
         self._alive = 0
         self._waiting: deque[Callable[[], None]] = deque()
 
     def enter(self, begin: Callable[[], None]) -> bool:
         """Call `begin` now if there is room, else when there is; return whether it was called."""
-        if self._limit is not None and self._alive >= self._limit:
+        if self.limit is not None and self._alive >= self.limit:
             self._waiting.append(begin)
             return False
         self._alive += 1
@@ -35,6 +35,6 @@ class Gate:
     def leave(self) -> None:
         """Make room: a run that entered is over."""
         self._alive -= 1
-        if self._waiting and (self._limit is None or self._alive < self._limit):
+        if self._waiting and (self.limit is None or self._alive < self.limit):
             self._alive += 1
             self._waiting.popleft()()

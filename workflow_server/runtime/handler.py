@@ -101,24 +101,25 @@ class WorkflowHandler:
             raise WorkflowRuntimeError("All the streamed events have already been consumed.")
         if self._reading:
             raise WorkflowRuntimeError("Event stream already consumed: somebody is reading it right now.")
-        self._reading = True
-        try:
-            log = self._journal.log
-            while True:
-                while log:
-                    fact = log.popleft().fact
-                    if not is_internal(fact) or expose_internal:
-                        event = event_of(fact)
-                        if isinstance(event, StopEvent):
-                            self._read_to_end = True
-                        yield event
-                if self._journal.closed:
-                    self._read_to_end = True
-                if self._read_to_end:
-                    return
+        log = self._journal.log
+        while True:
+            while log:
+                fact = log.popleft().fact
+                if not is_internal(fact) or expose_internal:
+                    event = event_of(fact)
+                    if isinstance(event, StopEvent):
+                        self._read_to_end = True
+                    yield event
+            if self._journal.closed:
+                self._read_to_end = True
+            if self._read_to_end:
+                return
+            # Only who waits counts as reading: a loop that was left early ends its iterator some time later.
+            self._reading = True
+            try:
                 await self._journal.wait()
-        finally:
-            self._reading = False
+            finally:
+                self._reading = False
 
     async def send_event(self, message: Event, step: str | None = None) -> None:
         """Send an event into the run; does nothing once the run is over.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from workflow_server.runtime.alarms import Alarms
 from workflow_server.runtime.loop import LoopPort, WallClock, current_port, wall_time
@@ -27,7 +26,7 @@ class Host:
         """Runs by id: nobody need hold a run's handler to keep it alive."""
 
 
-_hosts: WeakKeyDictionary[LoopPort, Host] = WeakKeyDictionary()
+_hosts: dict[LoopPort, Host] = {}
 
 
 def current_host() -> Host:
@@ -39,5 +38,8 @@ def current_host() -> Host:
     port = current_port()
     host = _hosts.get(port)
     if host is None:
+        for other in list(_hosts):
+            if other.is_over():
+                _hosts.pop(other, None)
         host = _hosts[port] = Host(port)
     return host

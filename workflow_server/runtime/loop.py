@@ -8,15 +8,19 @@ asyncio task that is held, a trio system task. Everything else in the project us
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Any, Protocol, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 from workflow_server.errors import WorkflowRuntimeError
+from workflow_server.runtime.drive import drive
+
+log = logging.getLogger("workflow_server")
 
 T = TypeVar("T")
 
@@ -49,6 +53,10 @@ class LoopPort(Protocol):
         """Hand a Ctrl+C that user code caught in a background task on to the main task."""
         ...
 
+    def is_over(self) -> bool:
+        """Tell whether the loop has ended for good."""
+        ...
+
 
 class _AsyncioPort:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -61,8 +69,10 @@ class _AsyncioPort:
         async def run() -> None:
             await function(*args)
 
+        # Not by the loop's task factory, which may begin at once, in the middle of what is going on here; and with
+        # context variables of its own, because some tasks outlive whoever's variables they would copy.
+        task = asyncio.Task(run(), loop=self._loop, context=Context())
         # The loop holds its tasks weakly.
-        task = self._loop.create_task(run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -71,6 +81,9 @@ class _AsyncioPort:
 
     def interrupt(self) -> None:
         signal.raise_signal(signal.SIGINT)
+
+    def is_over(self) -> bool:
+        return self._loop.is_closed()
 
 
 class _TrioPort:
@@ -81,9 +94,21 @@ class _TrioPort:
         self.now = trio.current_time
         self._token = token
         self._spawn = trio.lowlevel.spawn_system_task
+        self._finished = trio.RunFinishedError
+        # Ctrl+C is kept from system tasks, but must reach a step that computes for ever.
+        trio.lowlevel.disable_ki_protection(drive)
+        for function in _uninterruptible:
+            trio.lowlevel.enable_ki_protection(function)
 
     def spawn(self, function: Callable[..., Awaitable[None]], *args: Any) -> None:
-        self._spawn(function, *args, name=getattr(function, "__qualname__", None))
+        async def run() -> None:
+            try:
+                await function(*args)
+            except Exception:
+                # Left to trio, it would end the whole program.
+                log.exception("A task of the engine failed")
+
+        self._spawn(run, name=getattr(function, "__qualname__", None))
 
     def call_threadsafe(self, function: Callable[[], object]) -> None:
         self._token.run_sync_soon(function)
@@ -92,8 +117,40 @@ class _TrioPort:
         # System tasks are protected from Ctrl+C; raised here, trio delivers it to the main task.
         signal.raise_signal(signal.SIGINT)
 
+    def is_over(self) -> bool:
+        try:
+            self._token.run_sync_soon(_nothing, idempotent=True)
+        except self._finished:
+            return True
+        return False
 
-_ports: WeakKeyDictionary[Any, LoopPort] = WeakKeyDictionary()
+
+def _nothing() -> None:
+    pass
+
+
+_uninterruptible: list[Callable[..., Any]] = []
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def uninterruptible(function: F) -> F:
+    """Let no Ctrl+C hit `function` halfway, though a step calls it (on trio; asyncio hands it to the main task)."""
+    _uninterruptible.append(function)
+    return function
+
+
+_ports: dict[Any, LoopPort] = {}
+"""By loop. A port holds its loop, so nothing goes by itself: see `_add_port`."""
+
+
+def _add_port(loop: Any, port: LoopPort) -> LoopPort:
+    """Remember the port of a loop, and forget those of loops that are over."""
+    for other, known in list(_ports.items()):
+        if known.is_over():
+            _ports.pop(other, None)
+    _ports[loop] = port
+    return port
 
 
 def in_trio() -> bool:
@@ -110,10 +167,7 @@ def current_port() -> LoopPort:
     """
     if in_trio():
         token: Any = sys.modules["trio"].lowlevel.current_trio_token()
-        port = _ports.get(token)
-        if port is None:
-            port = _ports[token] = _TrioPort(token)
-        return port
+        return _ports.get(token) or _add_port(token, _TrioPort(token))
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -121,10 +175,7 @@ def current_port() -> LoopPort:
             "Workflow.run() needs a running event loop: call it inside an async function, "
             "for example under asyncio.run(main()) or trio.run(main)"
         ) from None
-    port = _ports.get(loop)
-    if port is None:
-        port = _ports[loop] = _AsyncioPort(loop)
-    return port
+    return _ports.get(loop) or _add_port(loop, _AsyncioPort(loop))
 
 
 def wall_time() -> float:

@@ -30,13 +30,13 @@ from workflow_server.engine.inputs import (
 from workflow_server.engine.message import Message, message_of
 from workflow_server.engine.reduce import reduce
 from workflow_server.engine.state import Run
-from workflow_server.errors import WorkflowRuntimeError
 from workflow_server.events import Event
+from workflow_server.runtime import failures
 from workflow_server.runtime.alarms import Alarm
 from workflow_server.runtime.execution import StepExecution
-from workflow_server.runtime.failures import as_failure, ask_policy, closes_loop, failure_of, no_cancellation_left
 from workflow_server.runtime.host import Host
 from workflow_server.runtime.journal import Journal
+from workflow_server.runtime.loop import uninterruptible
 from workflow_server.runtime.plan import Plan
 from workflow_server.runtime.publications import encode_event
 from workflow_server.runtime.state_store import InMemoryStateStore
@@ -46,6 +46,8 @@ STEPS_PER_TURN = 16
 """A worker lets others run after so many steps…"""
 SECONDS_PER_TURN = 0.001
 """…or after so many seconds."""
+UNWINDING_SECONDS = 5.0
+"""How long a step of a run that is over is asked to stop before it is left to itself."""
 
 
 class Runner:
@@ -64,8 +66,6 @@ class Runner:
         self.run = Run(plan.shape)
         self.journal: Journal
         """Set by whoever makes the runner, before `begin`."""
-        self.begun = False
-        """Whether its time counts: a run may have to wait for its turn first."""
         self.dropped = False
         """Whether the store refused it or the server let go of it."""
         self.ended = anyio.Event()
@@ -82,18 +82,19 @@ class Runner:
         self._worker_is_free = False
         self._time_limit_alarm: Alarm | None = None
         self._due_alarm: Alarm | None = None
+        self._mercy_alarm: Alarm | None = None
         self._due_at: float | None = None
 
     # Inputs
 
     def begin(self, start_event: Event) -> None:
         """Start the run: its time begins to count."""
-        self.begun = True
         if self.plan.time_limit is not None:
             at = self.host.port.now() + self.plan.time_limit
             self._time_limit_alarm = self.host.alarms.set(at, self._reach_time_limit)
         self.apply(Started(self.host.clock(), self.message(start_event)))
 
+    @uninterruptible
     def apply(self, input: Input) -> Any:
         """Have the engine reduce `input`, hand the reaction to the journal, and return the verdict."""
         if self.dropped:
@@ -137,8 +138,7 @@ class Runner:
         with anyio.move_on_after(within):
             while self.executions or self._unwinding:
                 await self._next_stir()
-        for execution in self._unwinding:
-            execution.abandon()
+        self._abandon()
         return tuple(sorted({execution.step.name for execution in self._unwinding}))
 
     def hold(self) -> None:
@@ -226,6 +226,12 @@ class Runner:
         self._unwinding.update(stopped.values())
         for execution in stopped.values():
             execution.stop()
+        if self._unwinding and self._mercy_alarm is None:
+            self._mercy_alarm = self.host.alarms.set(self.host.port.now() + UNWINDING_SECONDS, self._abandon)
+
+    def _abandon(self) -> None:
+        for execution in self._unwinding:
+            execution.abandon()
 
     # Workers
 
@@ -253,41 +259,40 @@ class Runner:
             with execution.scope:
                 value = await execution.call(self.host.threads, self._variables, self.plan.workflow)
                 ended = self._returned(execution, value)
-        except KeyboardInterrupt:
-            self.host.port.interrupt()
         except BaseException as error:
-            if closes_loop(error):
+            if failures.closes_loop(error):
                 raise
-            ended = self._failed(execution, as_failure(execution.step.name, error))
+            if failures.is_interrupt(error):
+                self.host.port.interrupt()
+            else:
+                ended = self._failed(execution, failures.as_failure(execution.step.name, error))
         finally:
             self._leave(execution)
         if ended is not None and not execution.scope.cancel_called:
             self._worker_is_free = True
             self.apply(ended)
             self._worker_is_free = False
-        return no_cancellation_left()
+        return failures.no_cancellation_left()
 
     def _leave(self, execution: StepExecution) -> None:
         if self.executions.get(execution.id.item) is execution:
             del self.executions[execution.id.item]
         self._unwinding.discard(execution)
+        if self._mercy_alarm is not None and not self._unwinding:
+            self._mercy_alarm.cancel()
+            self._mercy_alarm = None
         self._stir()
 
     def _returned(self, execution: StepExecution, value: Any) -> Input:
-        at = self.host.clock()
-        if value is None:
-            return Returned(at, execution.id, None)
-        if not isinstance(value, Event):
-            name, kind = execution.step.name, type(value).__name__
-            raise WorkflowRuntimeError(f"Step function {name} returned {kind} instead of an Event instance.")
-        return Returned(at, execution.id, self.message(value))
+        message = None if value is None else self.message(failures.need_event(execution.step.name, value))
+        return Returned(self.host.clock(), execution.id, message)
 
     def _failed(self, execution: StepExecution, error: BaseException) -> Input:
         at, item = self.host.clock(), self.run.live(execution.id)
         policy = execution.step.config.retry_policy
         if item is None or policy is None:
-            return Failed(at, execution.id, failure_of(error))
+            return Failed(at, execution.id, failures.failure_of(error))
         began = at if item.first_started is None else item.first_started
         seed = zlib.crc32(f"{self.plan.run_id}/{item.step}/{item.failures}".encode())
-        error, delay = ask_policy(policy, at - began, item.failures + 1, error, seed)
-        return Failed(at, execution.id, failure_of(error), delay)
+        error, delay = failures.ask_policy(policy, at - began, item.failures + 1, error, seed)
+        return Failed(at, execution.id, failures.failure_of(error), delay)

@@ -181,12 +181,14 @@ class Workflow:
 
         Raises:
             ValueError: `start_event` is not the start event of this workflow.
-            WorkflowRuntimeError: No event loop is running, or `kwargs` don't make a start event.
+            WorkflowRuntimeError: No event loop is running, runs of this instance are alive on another one, or
+                `kwargs` don't make a start event.
             WorkflowValidationError: The workflow does not hold together.
             ContextStateError: Another run that uses `ctx` is alive.
             RuntimeError: A run with this id is alive.
         """
         host = current_host()
+        self.settle_on(host)
         self.validate_once()
         event = self._start_event(start_event, kwargs)
         ctx = ctx or Context(self)
@@ -216,32 +218,39 @@ class Workflow:
             make_context=make_context,
         )
 
-    def launch(self, runner: Runner, event: Event) -> bool:
-        """Begin a run, or have it wait for its turn; return whether it has begun.
+    def settle_on(self, host: Host) -> None:
+        """Make `host` the one whose loop runs of this instance belong to; to be called before `launch`.
 
         Raises:
             WorkflowRuntimeError: Runs of this instance are alive on another event loop.
         """
-        host, run_id = runner.host, runner.plan.run_id
-        if self._alive and self._host is not host:
+        if self._host is host:
+            return
+        if self._host is not None and self._alive and not self._host.port.is_over():
             raise WorkflowRuntimeError(
                 "Runs of this Workflow instance are alive on another event loop; make one instance for each loop"
             )
-        self._host = host
+        # What was alive on a loop that is over went with it.
+        self._host, self._alive, self._gate = host, 0, Gate(self._gate.limit)
+
+    def launch(self, runner: Runner, event: Event) -> bool:
+        """Begin a run, or have it wait for its turn; return whether it has begun."""
+        host, run_id, gate = runner.host, runner.plan.run_id, self._gate
         self._alive += 1
         host.alive[run_id] = runner
 
         def begin() -> None:
-            runner.on_end.append(self._gate.leave)
+            runner.on_end.append(gate.leave)
             runner.begin(event)
 
         def end() -> None:
-            self._alive -= 1
+            if gate is self._gate:
+                self._alive -= 1
             host.alive.pop(run_id, None)
-            self._gate.give_up(begin)
+            gate.give_up(begin)
 
         runner.on_end.append(end)
-        return self._gate.enter(begin)
+        return gate.enter(begin)
 
     def _start_event(self, given: Any, kwargs: dict[str, Any]) -> StartEvent:
         expected = self.start_event_class
