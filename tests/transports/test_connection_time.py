@@ -16,6 +16,7 @@ from workflow_server.http.connection import READ_AHEAD
 from workflow_server.http.limits import BodyBudget, Limits
 from workflow_server.http.messages import Application, Request, Response
 from workflow_server.transports.connection import PIECE, Surroundings, TcpConnection
+from workflow_server.transports.exchange import UNWATCHED_SECONDS
 from workflow_server.transports.sweeper import Sweeper
 
 LIMITS = Limits()
@@ -277,6 +278,7 @@ async def test_a_refusal_that_nobody_reads_does_not_hold_the_connection() -> Non
     assert held.socket.closed
 
 
+@pytest.mark.virtual_time
 async def test_during_a_wait_no_more_is_read_than_may_be_kept() -> None:
     go = anyio.Event()
 
@@ -288,6 +290,7 @@ async def test_during_a_wait_no_more_is_read_than_may_be_kept() -> None:
     held = Held(App(answer), socket)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(held.connection.run)
+        await anyio.sleep(2 * UNWATCHED_SECONDS)
         await anyio.wait_all_tasks_blocked()
         assert READ_AHEAD <= socket.received < READ_AHEAD + 1000
         go.set()

@@ -11,7 +11,7 @@ import pytest
 
 from tests_support.exchange_parts import App, MemorySink, Pages, app_of, stream_of
 from workflow_server.http.messages import Request, Response
-from workflow_server.transports.exchange import PIECE, exchange
+from workflow_server.transports.exchange import PIECE, UNWATCHED_SECONDS, exchange
 
 GET = Request("GET", "/")
 WAIT = Request("GET", "/wait")
@@ -25,18 +25,21 @@ async def test_a_short_answer_is_one_part() -> None:
     assert sink.finished == 1
 
 
-async def test_only_routes_that_may_wait_are_watched() -> None:
-    short, waiting = MemorySink(), MemorySink()
-    await exchange(app_of(Response(200)), GET, short)
-    assert not short.watched
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(
+    ("request_", "seconds", "watched"),
+    [(GET, 2 * UNWATCHED_SECONDS, False), (WAIT, UNWATCHED_SECONDS / 2, False), (WAIT, 2 * UNWATCHED_SECONDS, True)],
+)
+async def test_only_long_waits_are_watched(request_: Request, seconds: float, watched: bool) -> None:
+    sink = MemorySink()
 
     async def answer(request: Request) -> Response:
-        await anyio.sleep(0.001)
+        await anyio.sleep(seconds)
         return Response(200)
 
-    await exchange(App(answer), WAIT, waiting)
-    assert waiting.watched
-    assert short.finished == waiting.finished == 1
+    await exchange(App(answer), request_, sink)
+    assert sink.watched is watched
+    assert sink.finished == 1
 
 
 @pytest.mark.parametrize("path", ["/", "/wait"])
