@@ -102,6 +102,11 @@ class WorkflowServer:
 
     # Running
 
+    @property
+    def unstopped_steps(self) -> tuple[str, ...]:
+        """Names of the steps that ignored being cancelled when the server stopped; they keep the loop from ending."""
+        return self._manager.unstopped
+
     async def start(self) -> None:
         """Start the service on the running loop, without listening anywhere.
 
@@ -188,12 +193,18 @@ class WorkflowServer:
             with anyio.CancelScope(shield=True):
                 await self._manager.stop()
 
+        cannot_listen: ServerUsageError | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(wind_down)
-            with stop_signals(lambda _name: drain.set()):
-                await serve(self._api, binding, self._limits, drain=drain, listening=on_listening)
+            try:
+                with stop_signals(lambda _name: drain.set()):
+                    await serve(self._api, binding, self._limits, drain=drain, listening=on_listening)
+            except ServerUsageError as error:  # raised below, without the group around it
+                cannot_listen = error
             if not drain.is_set():
                 tasks.cancel_scope.cancel()
+        if cannot_listen is not None:
+            raise cannot_listen
 
 
 def _port_from_environment() -> int:

@@ -96,6 +96,8 @@ class HandlerManager:
         self._options = options
         self._news = News()
         self._runs: ActiveRuns | None = None
+        self.unstopped: tuple[str, ...] = ()
+        """Names of steps that the last stop could not stop."""
 
     async def start(self) -> None:
         """Make ready for commands, on the running loop."""
@@ -106,7 +108,9 @@ class HandlerManager:
         """Refuse new work, let running steps end within the grace time, stop the rest, and close the store."""
         runs, self._runs = self._runs, None
         if runs is not None:
-            await runs.stop(self._options.shutdown_grace)
+            self.unstopped = await runs.stop(self._options.shutdown_grace)
+            if self.unstopped:
+                log.warning("Left behind at the stop, because they ignore cancellation: %s", ", ".join(self.unstopped))
             await self._store.close()
 
     async def execute(self, command: Command) -> Outcome:
