@@ -33,7 +33,7 @@ if (pyenv := Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "version
 ONCE = ("tests/interop", "tests/packaging", "tests/page")
 """Tests of what is outside the interpreter (other programs, installers, a browser): one Python is enough."""
 
-LOWEST = ("h11==0.16.*", "anyio==4.6.*", "pydantic==2.9.*", "trio==0.27.*", "httpx==0.27.*")
+LOWEST = ("h11==0.16.*", "anyio==4.16.*", "pydantic==2.12.*", "trio==0.32.*", "httpx==0.27.*")
 """The lower bounds in pyproject.toml."""
 
 
