@@ -9,7 +9,9 @@ classes can be found again by import. Whatever goes wrong leaves as one sentence
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -21,6 +23,7 @@ from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType, TracebackType
+from typing import NoReturn
 
 import anyio
 
@@ -71,16 +74,24 @@ def _serve(options: argparse.Namespace) -> None:
         level=options.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     _raise_file_limit()
-    anyio.run(
-        partial(
-            server.serve,
-            host=options.host,
-            port=options.port,
-            uds=options.uds,
-            on_listening=partial(_announce, target.file.name, open_page=options.open),
-        ),
-        backend=options.backend,
-    )
+    # What stands now stands for good: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    listening = partial(_announce, target.file.name, open_page=options.open)
+
+    async def serve() -> None:
+        await server.serve(host=options.host, port=options.port, uds=options.uds, on_listening=listening)
+        if server.unstopped_steps:
+            _leave_behind(server.unstopped_steps)
+
+    anyio.run(serve, backend=options.backend)
+
+
+def _leave_behind(steps: Sequence[str]) -> NoReturn:
+    """End the process in spite of steps that ignore being cancelled: the loop would wait for them for ever."""
+    print(f"Stopped, leaving behind: {', '.join(steps)}", flush=True)
+    sys.stderr.flush()
+    os._exit(0)
 
 
 # --------------------------------------------------------------------------------------------------------- arguments

@@ -326,7 +326,7 @@ def _exception_name(error: BaseException) -> str:
 
 
 def exception_text(error: BaseException) -> str:
-    """Return `str(error)` in a form that can be stored: it may fail for programs' exceptions, or hold half characters."""
+    """Return `str(error)` fit for storing: programs may write exceptions that fail at it, or put half characters in."""
     try:
         text = str(error)
     except Exception:

@@ -43,6 +43,7 @@ class WorkflowServer:
         idle_timeout: Seconds after which a run that only waits may leave memory. The memory store keeps it.
         sse_heartbeat_interval: A silent event stream sends a heartbeat after so many seconds; `None` for never.
         shutdown_grace: Seconds that stopping lets running steps go on.
+        accept_context_api: Whether clients may hand in a context to start from.
         cors_origins: Origins whose pages may use the API, `"*"` for all; none by default.
         limits: What a client may cost.
 
@@ -56,6 +57,7 @@ class WorkflowServer:
         idle_timeout: float | None = 60.0,
         sse_heartbeat_interval: float | None = 15.0,
         shutdown_grace: float = 10.0,
+        accept_context_api: bool = False,
         cors_origins: Sequence[str] = (),
         limits: Limits | None = None,
     ) -> None:
@@ -65,7 +67,9 @@ class WorkflowServer:
         self._manager = HandlerManager(
             self._workflows,
             workflow_store or MemoryWorkflowStore(),
-            ManagerOptions(heartbeat=sse_heartbeat_interval, shutdown_grace=shutdown_grace),
+            ManagerOptions(
+                heartbeat=sse_heartbeat_interval, accept_context_api=accept_context_api, shutdown_grace=shutdown_grace
+            ),
         )
         self._drain: anyio.Event | None = None
         self._serving = False

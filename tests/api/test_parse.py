@@ -220,7 +220,6 @@ def all_but(*kinds: str) -> list[Any]:
         *(({"kwargs": v, "start_event": {}}, f"{START}, not {kind}") for v, kind in all_but("an object", "a string")),
         *(({"context": v}, f"{BODY}'context' must be an object, not {kind}") for v, kind in all_but("an object")),
         *(({"handler_id": v}, f"{BODY}'handler_id' must be a string, not {kind}") for v, kind in all_but("a string")),
-        ({"handler_id": ""}, f"{BODY}'handler_id' must not be empty"),
         ({"handler_id": "a/b"}, f"{BODY}'handler_id' must not contain '/'"),
         ({"handler_id": ".."}, f"{BODY}'handler_id' must not be '..', which a path can't carry"),
         ({"handler_id": "x" * 257}, f"{BODY}'handler_id' must not be longer than 256 characters"),

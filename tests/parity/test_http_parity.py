@@ -30,7 +30,6 @@ OURS: dict[str, tuple[str, int, str]] = {
     "start event null": ("the client's mistake is 400", 400, "Validation error for 'start_event'"),
     "handler_id is a number": ("the client's mistake is 400", 400, "handler_id"),
     "handler_id with a slash": ("ids in paths are validated", 400, "handler_id"),
-    "empty handler_id": ("ids are validated", 400, "handler_id"),
     "event body is a list": ("the client's mistake is 400", 400, "Error processing request: "),
     "event to an unknown step": ("an unknown step is 400", 400, "Step zzz does not exist"),
     "event to a step that does not take it": ("a wrong step is 400", 400, "does not accept event of type"),

@@ -188,7 +188,13 @@ BAD_STARTS: list[tuple[str, str, Any, int, str]] = [
     ("shop", "run", {"start_event": [1]}, 400, "Validation error for 'start_event'"),
     ("shop", "run", {"start_event": "not json"}, 400, "Validation error for 'start_event'"),
     ("shop", "run", {"start_event": {"type": "Nope", "value": {}}}, 400, "Invalid event type: Nope"),
-    ("shop", "run", {"start_event": {"type": "Receipt", "value": {"total": 1}}}, 400, "Start event must be an instance"),
+    (
+        "shop",
+        "run",
+        {"start_event": {"type": "Receipt", "value": {"total": 1}}},
+        400,
+        "Start event must be an instance",
+    ),
     ("shop", "run", {"start_event": {"qualified_name": "os.path", "value": {}}}, 400, "Invalid event type: os.path"),
     ("shop", "run", {"handler_id": 7}, 400, "handler_id"),
     ("shop", "run", {"handler_id": "a/b"}, 400, "handler_id"),
@@ -474,8 +480,6 @@ async def test_many_readers_of_one_run() -> None:
                 tasks.start_soon(reader)
             async with streaming(client, handler_id) as stream:
                 await stream.until("Ask")
-                await client.post(
-                    f"/events/{handler_id}", json={"event": {"type": "Answer", "value": {"text": "Ada"}}}
-                )
+                await client.post(f"/events/{handler_id}", json={"event": {"type": "Answer", "value": {"text": "Ada"}}})
         await reader()
         assert read == [["Ask", "StopEvent"]] * 6

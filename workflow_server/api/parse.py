@@ -146,8 +146,8 @@ def _read_run_body(body: bytes) -> dict[str, Any]:
 
 
 def _handler_id(value: Any) -> str | None:
-    if value is None:
-        return None
+    if value is None or value == "":
+        return None  # an empty id asks for a fresh one, as no id does
     if not isinstance(value, str):
         raise Invalid(f"Error processing request body: 'handler_id' must be a string, not {_kind(value)}")
     if (objection := objection_to(value)) is not None:

@@ -75,6 +75,8 @@ class ManagerOptions:
     """A silent event stream sends a heartbeat after this; `None` for never."""
     cancel_within: float = 5.0
     """How long a cancel waits for steps to stop."""
+    accept_context_api: bool = False
+    """Whether clients may hand in a context to start from."""
     shutdown_grace: float = 10.0
     """How long stopping lets running steps go on."""
 
@@ -175,7 +177,7 @@ class HandlerManager:
         if served is None:
             return _NO_WORKFLOW
         if command.context:
-            return _invalid("Context API is disabled: this version of the server takes no context to start from.")
+            return _invalid(self._refuse_context())
         try:
             event = served.read_start_event(command.start_event)
         except WrongStartEvent as error:
@@ -198,6 +200,13 @@ class HandlerManager:
         if accepted is Verdict.CONFLICT:
             return _already_running(handler_id)
         return await _finished(run) if command.wait else RunAccepted(run.journal.record)
+
+    def _refuse_context(self) -> str:
+        if not self._options.accept_context_api:
+            return "Context API is disabled. Set accept_context_api=True on WorkflowServer to enable it."
+        return (
+            "This version of the server can't start from a context yet; continue a handler by its handler_id instead."
+        )
 
     # Events from outside
 

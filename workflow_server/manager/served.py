@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from pydantic.errors import PydanticInvalidForJsonSchema
-
 from workflow_server.api.commands import MISSING
 from workflow_server.definition.graph import draw
 from workflow_server.errors import ServerUsageError
-from workflow_server.events import Event, StartEvent
+from workflow_server.events import Event, StartEvent, json_schema
 from workflow_server.naming import TypeTable, qualified_name
 from workflow_server.runtime.context import Context
 from workflow_server.runtime.host import Host
@@ -55,7 +53,7 @@ class ServedWorkflow:
             given = {}
         event = read_event(_as_bare_fields(given, start), self._events, start)
         if not isinstance(event, start):
-            raise WrongStartEvent(f"Start event must be an instance of {start}")
+            raise WrongStartEvent(f"Start event must be an instance of <class '{qualified_name(start)}'>")
         return event
 
     def read_event(self, given: Any) -> Event:
@@ -70,11 +68,11 @@ class ServedWorkflow:
 
     def schemas(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the JSON schemas of its start and its stop event."""
-        return _schema(self.workflow.start_event_class), _schema(self.workflow.stop_event_class)
+        return json_schema(self.workflow.start_event_class), json_schema(self.workflow.stop_event_class)
 
     def event_schemas(self) -> tuple[dict[str, Any], ...]:
         """Return the JSON schemas of all events: those in signatures, then the additional ones."""
-        return tuple(_schema(cls) for cls in dict.fromkeys((*self.workflow.events, *self.additional_events)))
+        return tuple(json_schema(cls) for cls in dict.fromkeys((*self.workflow.events, *self.additional_events)))
 
     def graph(self) -> dict[str, Any]:
         """Return its drawing."""
@@ -119,14 +117,6 @@ def _as_bare_fields(given: Any, start: type[StartEvent]) -> Any:
         value = fields.get("value", fields.get("data"))
         return {} if value is None else value
     return fields
-
-
-def _schema(cls: type[Event]) -> dict[str, Any]:
-    try:
-        return cls.model_json_schema()
-    except PydanticInvalidForJsonSchema:
-        # A field of a type without JSON form: say what can be said.
-        return {"title": cls.__name__, "type": "object"}
 
 
 def check_served(name: str, workflow: object, taken: bool) -> Workflow:

@@ -98,7 +98,9 @@ class WorkflowHandler:
             WorkflowRuntimeError: They have been read already, or somebody is reading them now.
         """
         if self._read_to_end:
-            raise WorkflowRuntimeError("All the streamed events have already been consumed.")
+            raise WorkflowRuntimeError(
+                "All the streamed events have already been consumed. A stream already consumed has no second pass."
+            )
         if self._reading:
             raise WorkflowRuntimeError("Event stream already consumed: somebody is reading it right now.")
         log = self._journal.log
