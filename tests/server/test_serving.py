@@ -9,8 +9,8 @@ import anyio
 import httpx
 import pytest
 from pydantic import Field
-from tests_support.in_process import events, finished, serving, streaming
 
+from tests_support.in_process import events, finished, serving, streaming
 from workflow_server import Context, MemoryWorkflowStore, Workflow, WorkflowServer, step
 from workflow_server.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
 

@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from tests_support.in_process import serving
 
+from tests_support.in_process import serving
 from workflow_server import Context, Workflow, WorkflowServer, step
 from workflow_server.events import Event, HumanResponseEvent, StartEvent, StopEvent
 

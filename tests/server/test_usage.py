@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from tests_support.in_process import serving
 
+from tests_support.in_process import serving
 from workflow_server import Workflow, WorkflowServer, step
 from workflow_server.errors import ServerUsageError, WorkflowRuntimeError, WorkflowValidationError
 from workflow_server.events import Event, StartEvent, StopEvent
@@ -119,7 +119,7 @@ async def test_mounted_without_running() -> None:
 
 def test_run_outside_a_loop() -> None:
     """`Workflow.run()` without a running loop says how to have one."""
-    with pytest.raises(WorkflowRuntimeError, match="asyncio.run"):
+    with pytest.raises(WorkflowRuntimeError, match=r"asyncio\.run"):
         Plain().run()
 
 

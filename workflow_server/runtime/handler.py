@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing
 from typing import Any
 
 from workflow_server.engine.inputs import Misdirected, Sent
@@ -98,9 +99,7 @@ class WorkflowHandler:
             WorkflowRuntimeError: They have been read already, or somebody is reading them now.
         """
         if self._read_to_end:
-            raise WorkflowRuntimeError(
-                "All the streamed events have already been consumed. A stream already consumed has no second pass."
-            )
+            raise WorkflowRuntimeError("All the streamed events have already been consumed.")
         if self._reading:
             raise WorkflowRuntimeError("Event stream already consumed: somebody is reading it right now.")
         log = self._journal.log
@@ -122,6 +121,14 @@ class WorkflowHandler:
                 await self._journal.wait()
             finally:
                 self._reading = False
+
+    async def events_for_context(self, expose_internal: bool) -> AsyncGenerator[Event, None]:
+        """Yield what `stream_events` does, for `Context.stream_events`."""
+        if self._read_to_end:
+            raise WorkflowRuntimeError("Event stream already consumed: a run's events can be read once.")
+        async with aclosing(self.stream_events(expose_internal)) as events:
+            async for event in events:
+                yield event
 
     async def send_event(self, message: Event, step: str | None = None) -> None:
         """Send an event into the run; does nothing once the run is over.

@@ -198,7 +198,7 @@ class Workflow:
         runner = Runner(host, plan, ctx.store)
         runner.journal = journal = LiveJournal(runner.perform)
         handler = WorkflowHandler(runner, journal, ctx)
-        ctx.attach(runner, handler.stream_events)
+        ctx.attach(runner, handler.events_for_context)
         runner.on_end.append(journal.close)
         self.launch(runner, event)
         return handler
