@@ -511,7 +511,7 @@ async def test_verbose_runs_tell_the_log_if_it_listens(
 ) -> None:
     with caplog.at_level(logging.INFO, "workflows.verbose"):
         await Echo(verbose=True).run(n=1)
-    assert [record.getMessage() for record in caplog.records][0] == "[go:0] started from StartEvent"
+    assert caplog.records[0].getMessage() == "[go:0] started from StartEvent"
     assert capsys.readouterr().out == ""
 
 

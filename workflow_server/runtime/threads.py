@@ -62,6 +62,9 @@ class StepThreads:
         self._submit(job)
         await done.wait()
         value, error = outcome[0]
+        if isinstance(error, GeneratorExit):
+            # Raised as it is, it would look as if somebody closed the coroutine that waits here.
+            raise RuntimeError("The function raised GeneratorExit") from error
         if error is not None:
             raise error
         return value
