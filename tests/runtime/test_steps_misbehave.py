@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from tests_support.facts import until
 from workflow_server import Context, Workflow, catch_error, step
 from workflow_server.errors import WorkflowCancelledByUser, WorkflowRuntimeError, WorkflowTimeoutError
 from workflow_server.events import (
@@ -290,10 +290,8 @@ async def test_a_group_with_a_leaked_cancellation(anyio_backend_name: str) -> No
 
 
 @pytest.mark.parametrize("then", ["await", "return"])
-async def test_a_step_that_cancels_its_own_task(anyio_backend_name: str, then: str) -> None:
-    """It fails or returns, and what it left behind hits no step after it."""
-    if anyio_backend_name == "trio":
-        pytest.skip("trio cannot cancel a task")
+def test_a_step_that_cancels_its_own_task(then: str) -> None:
+    """It fails or returns, and what it left behind hits no step after it. On trio nobody can cancel a task."""
 
     class Cancels(Workflow):
         @step
@@ -315,8 +313,11 @@ async def test_a_step_that_cancels_its_own_task(anyio_backend_name: str, then: s
             await asyncio.sleep(0.001)
             return Job()
 
-    with anyio.fail_after(5):
-        assert await Cancels().run() == "unharmed"
+    async def main() -> Any:
+        with anyio.fail_after(5):
+            return await Cancels().run()
+
+    assert asyncio.run(main()) == "unharmed"
 
 
 # Cancellation ignored
@@ -378,6 +379,10 @@ async def test_however_the_run_ends_a_clinging_step_is_left_in_peace_at_last(
     ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workflow_server.runtime.runner.UNWINDING_SECONDS", 0.05)
+
+    async def is_quiet() -> bool:
+        return await rounds_while_others_run(workflow) == 0
+
     workflow = Clings(disable_validation=True, timeout=0.2 if ending == "time limit" else 45)
     handler = workflow.run()
     await anyio.wait_all_tasks_blocked()
@@ -389,8 +394,7 @@ async def test_however_the_run_ends_a_clinging_step_is_left_in_peace_at_last(
             with pytest.raises(WorkflowTimeoutError):
                 await handler
         # It is asked to stop again and again until the grace time is over.
-        while await rounds_while_others_run(workflow):
-            await anyio.sleep(0.01)
+        await until(is_quiet)
     workflow.let_go.set()
     with anyio.fail_after(5):
         await workflow.left.wait()
@@ -451,14 +455,12 @@ class Blocks(Workflow):
 async def test_a_blocked_thread_does_not_hold_up_a_cancel() -> None:
     workflow = Blocks()
     handler = workflow.run()
+    await until(workflow.begun.is_set)
     with anyio.fail_after(5):
-        while not workflow.begun.is_set():
-            await anyio.sleep(0.005)
         await handler.cancel_run(timeout=60)
-        assert await names(handler) == ["WorkflowCancelledEvent"]
-        workflow.let_go.set()
-        while not workflow.said:
-            await anyio.sleep(0.005)
+    assert await names(handler) == ["WorkflowCancelledEvent"]
+    workflow.let_go.set()
+    await until(lambda: workflow.said)
 
 
 PROGRAM = """
@@ -603,17 +605,15 @@ async def test_a_scope_of_a_step_does_not_reach_the_next_step() -> None:
 
         @step
         async def second(self, ev: Job) -> StopEvent:
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             return StopEvent(result="fine")
 
     with anyio.fail_after(5):
         assert await Scoped().run() == "fine"
 
 
-async def test_a_background_task_of_a_step_that_has_ended_is_not_heard(anyio_backend_name: str) -> None:
-    """Its step is done: what it says later belongs to no execution."""
-    if anyio_backend_name == "trio":
-        pytest.skip("trio has no tasks without a nursery")
+def test_a_background_task_of_a_step_that_has_ended_is_not_heard() -> None:
+    """Its step is done: what it says later belongs to no execution. On trio there are no tasks without a nursery."""
     tasks: list[asyncio.Task[None]] = []
 
     class Leaves(Workflow):
@@ -631,7 +631,10 @@ async def test_a_background_task_of_a_step_that_has_ended_is_not_heard(anyio_bac
             await tasks[0]
             return StopEvent()
 
-    assert await names(Leaves().run()) == ["StopEvent"]
+    async def main() -> list[str]:
+        return await names(Leaves().run())
+
+    assert asyncio.run(main()) == ["StopEvent"]
 
 
 async def test_an_unserialisable_event_is_fine_without_a_store() -> None:
@@ -644,10 +647,3 @@ async def test_an_unserialisable_event_is_fine_without_a_store() -> None:
             return StopEvent(result=lock)
 
     assert await Passes().run() is lock
-
-
-def test_the_process_that_tests_has_no_stray_threads_of_steps() -> None:
-    """Threads of steps are daemons; none of them keeps this process."""
-    names = [thread.name for thread in threading.enumerate() if not thread.daemon]
-    assert "workflow step" not in names
-    assert os.getpid()
