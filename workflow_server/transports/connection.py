@@ -241,14 +241,20 @@ class TcpConnection:
 
     async def send(self, data: bytes) -> None:
         """Write a part of the body, and the head if it has been held back."""
+        held, self._head_held = self._head_held, b""
+        if len(data) <= PIECE:
+            if piece := held + self._http.data(data):
+                await self._write(piece)
+            return
         for begin in range(0, len(data), PIECE):
-            await self._flush(self._http.data(data[begin : begin + PIECE]))
-        if not data:
-            await self._flush(b"")
+            await self._write(held + self._http.data(data[begin : begin + PIECE]))
+            held = b""
 
     async def finish(self) -> None:
         """End the body."""
-        await self._flush(self._http.finish())
+        held, self._head_held = self._head_held, b""
+        if end := held + self._http.finish():
+            await self._write(end)
 
     async def gone(self) -> None:
         """Return when the client has closed its side, or is lost; keep what it sends ahead."""
@@ -259,11 +265,6 @@ class TcpConnection:
             return
         if not self._http.peer_gone:
             await anyio.sleep_forever()  # enough read ahead; a client that leaves now is found by writing
-
-    async def _flush(self, data: bytes) -> None:
-        held, self._head_held = self._head_held, b""
-        if held or data:
-            await self._write(held + data)
 
     # ------------------------------------------------------------------------------------------ the socket
 
