@@ -106,12 +106,12 @@ class ActiveRuns:
             updated_at=now,
         )
         runner.journal = journal = StoredJournal(self._committer, runner, record)
-        runner.message(event)  # refused now if it can't be encoded, before anything is written
+        start = runner.message(event)  # refused now if it can't be encoded, before anything is written
         image = runner.store.bind(journal, served.workflow.serializer)
         run = self._by_handler[handler_id] = ActiveRun(handler_id, served, runner, journal)
         runner.on_end.append(lambda: self._forget(handler_id))
         journal.prepare(image)
-        if not served.workflow.launch(runner, event):
+        if not served.workflow.launch(runner, start):
             journal.touch({})
         return run
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
@@ -129,17 +129,19 @@ class StoredJournal:
         run, record = self.runner.run, self.record
         at = events[-1].timestamp if events else self.runner.host.clock()
         status = _STATUS[run.ending]
-        if status == "running":
-            return replace(record, phase=self._phase(), updated_at=at)
-        completed = isinstance(batch.publications[-1].fact, Message)
-        return replace(
-            record,
+        over = status != "running"
+        completed = over and isinstance(batch.publications[-1].fact, Message)
+        return HandlerRecord(
+            handler_id=record.handler_id,
+            workflow_name=record.workflow_name,
+            run_id=record.run_id,
             status=status,
-            phase="done",
+            phase="done" if over else self._phase(),
+            started_at=record.started_at,
+            updated_at=at,
+            completed_at=at if over else None,
             error=run.error,
             result=events[-1] if completed else None,
-            updated_at=at,
-            completed_at=at,
         )
 
     def _phase(self) -> Phase:

@@ -7,6 +7,7 @@ two for each step, and most are never looked at.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, assert_never
 
 from pydantic_core import PydanticSerializationError
@@ -133,8 +134,14 @@ def record_of(publication: Publication) -> EventRecord:
 
 def _step_json(fact: StepChanged) -> str:
     """Encode the most frequent event of all by hand; equal to the dump of its event."""
-    output = "null" if fact.output is None else json.dumps(fact.output)
+    output = "null" if fact.output is None else _quoted(fact.output)
     return (
-        f'{{"name":{json.dumps(fact.step)},"step_state":"{fact.state.value}","worker_id":{json.dumps(fact.worker)},'
-        f'"input_event_name":{json.dumps(fact.input)},"output_event_name":{output}}}'
+        f'{{"name":{_quoted(fact.step)},"step_state":"{fact.state.value}","worker_id":"{fact.worker}",'
+        f'"input_event_name":{_quoted(fact.input)},"output_event_name":{output}}}'
     )
+
+
+@lru_cache(maxsize=4096)
+def _quoted(name: str) -> str:
+    """Return a name of the program's as JSON text; there are few, and each is encoded again and again."""
+    return json.dumps(name)

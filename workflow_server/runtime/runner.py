@@ -87,12 +87,12 @@ class Runner:
 
     # Inputs
 
-    def begin(self, start_event: Event) -> None:
+    def begin(self, start: Message) -> None:
         """Start the run: its time begins to count."""
         if self.plan.time_limit is not None:
             at = self.host.port.now() + self.plan.time_limit
             self._time_limit_alarm = self.host.alarms.set(at, self._reach_time_limit)
-        self.apply(Started(self.host.clock(), self.message(start_event)))
+        self.apply(Started(self.host.clock(), start))
 
     @uninterruptible
     def apply(self, input: Input) -> Any:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from workflow_server.definition.compiled import FREE_STEPS, Definition, check_free_step, compile_definition
 from workflow_server.definition.step import StepFunction, WorkflowGraphCheck
 from workflow_server.definition.validation import check_names_of_graph_checks, check_num_concurrent_runs, validate
+from workflow_server.engine.message import Message
 from workflow_server.engine.shape import Shape, shape_of
 from workflow_server.errors import WorkflowConfigurationError, WorkflowRuntimeError
 from workflow_server.events import Event, StartEvent, StopEvent
@@ -29,14 +30,15 @@ from workflow_server.serializers import BaseSerializer, JsonSerializer
 
 log = logging.getLogger("workflow_server")
 
-_ID_CHARACTERS = string.ascii_letters + string.digits
+_ID_CHARACTERS = (string.ascii_letters + string.digits).encode()
+# 256 is no multiple of 62, so some characters come a little more often: no harm in an id.
+_AS_ID = bytes(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in range(256))
 _NONE: Mapping[str, StepFunction[..., Any]] = MappingProxyType({})
 
 
 def new_id() -> str:
     """Return a fresh id: ten random letters and digits."""
-    # 256 is no multiple of 62, so some characters come a little more often: no harm in an id.
-    return "".join(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in secrets.token_bytes(10))
+    return secrets.token_bytes(10).translate(_AS_ID).decode("ascii")
 
 
 class Workflow:
@@ -200,7 +202,7 @@ class Workflow:
         handler = WorkflowHandler(runner, journal, ctx)
         ctx.attach(runner, handler.events_for_context)
         runner.on_end.append(journal.close)
-        self.launch(runner, event)
+        self.launch(runner, runner.message(event))
         return handler
 
     def plan(self, run_id: str, make_context: Callable[..., Context[Any]]) -> Plan:
@@ -233,7 +235,7 @@ class Workflow:
         # What was alive on a loop that is over went with it.
         self._host, self._alive, self._gate = host, 0, Gate(self._gate.limit)
 
-    def launch(self, runner: Runner, event: Event) -> bool:
+    def launch(self, runner: Runner, start: Message) -> bool:
         """Begin a run, or have it wait for its turn; return whether it has begun."""
         host, run_id, gate = runner.host, runner.plan.run_id, self._gate
         self._alive += 1
@@ -241,7 +243,7 @@ class Workflow:
 
         def begin() -> None:
             runner.on_end.append(gate.leave)
-            runner.begin(event)
+            runner.begin(start)
 
         def end() -> None:
             if gate is self._gate:
