@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar, cast
 
@@ -24,6 +24,7 @@ from workflow_server.engine.message import Message, kind_of
 from workflow_server.errors import ContextStateError, WorkflowRuntimeError
 from workflow_server.events import Event
 from workflow_server.naming import routing_name
+from workflow_server.runtime.event_stream import EventStream
 from workflow_server.runtime.execution import StepExecution, current_execution
 from workflow_server.runtime.loop import call_on_loop
 from workflow_server.runtime.publications import result_of
@@ -50,7 +51,7 @@ class Context(Generic[S]):
         self._runner: Runner | None = None
         self._execution: StepExecution | None = None
         self._store: InMemoryStateStore[Any] | None = None
-        self._reader: Callable[[bool], AsyncGenerator[Event, None]] | None = None
+        self._reader: Callable[[bool], EventStream] | None = None
 
     # Everywhere
 
@@ -102,7 +103,7 @@ class Context(Generic[S]):
         """
         return list(self._need_runner("running_steps").run.active_steps)
 
-    def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
+    def stream_events(self, expose_internal: bool = False) -> EventStream:
         """Return an iterator over the run's events; see `WorkflowHandler.stream_events`.
 
         Raises:
@@ -264,7 +265,7 @@ class Context(Generic[S]):
 
     # For the runner's makers
 
-    def attach(self, runner: Runner, reader: Callable[[bool], AsyncGenerator[Event, None]] | None = None) -> None:
+    def attach(self, runner: Runner, reader: Callable[[bool], EventStream] | None = None) -> None:
         """Make this the context of a run.
 
         Raises:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing
+from collections.abc import Generator
 from typing import Any
 
 from workflow_server.engine.inputs import Misdirected, Sent
@@ -15,8 +14,9 @@ from workflow_server.errors import (
 )
 from workflow_server.events import Event, StopEvent, WorkflowCancelledEvent
 from workflow_server.runtime.context import Context
+from workflow_server.runtime.event_stream import EventLog, EventStream
 from workflow_server.runtime.journal import LiveJournal
-from workflow_server.runtime.publications import event_of, is_internal, result_of
+from workflow_server.runtime.publications import result_of
 from workflow_server.runtime.runner import Runner
 
 
@@ -31,10 +31,8 @@ class WorkflowHandler:
 
     def __init__(self, runner: Runner, journal: LiveJournal, ctx: Context[Any]) -> None:
         self._runner = runner
-        self._journal = journal
+        self._events = EventLog(journal)
         self.ctx = ctx
-        self._reading = False
-        self._read_to_end = False
 
     @property
     def run_id(self) -> str:
@@ -87,48 +85,23 @@ class WorkflowHandler:
         event = None if run.result is None else run.result.event
         return event if isinstance(event, StopEvent) else None
 
-    async def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
-        """Yield the run's events from its first one, until the stop event.
+    def stream_events(self, expose_internal: bool = False) -> EventStream:
+        """Return an iterator over the run's events from its first one, until the stop event.
 
         One reader can read them, once; leaving the loop early keeps the rest for the next call.
 
         Args:
             expose_internal: Whether to yield the engine's own events, too.
 
-        Raises:
+        Raises (at the first event):
             WorkflowRuntimeError: They have been read already, or somebody is reading them now.
         """
-        if self._read_to_end:
-            raise WorkflowRuntimeError("All the streamed events have already been consumed.")
-        if self._reading:
-            raise WorkflowRuntimeError("Event stream already consumed: somebody is reading it right now.")
-        log = self._journal.log
-        while True:
-            while log:
-                fact = log.popleft().fact
-                if not is_internal(fact) or expose_internal:
-                    event = event_of(fact)
-                    if isinstance(event, StopEvent):
-                        self._read_to_end = True
-                    yield event
-            if self._journal.closed:
-                self._read_to_end = True
-            if self._read_to_end:
-                return
-            # Only who waits counts as reading: a loop that was left early ends its iterator some time later.
-            self._reading = True
-            try:
-                await self._journal.wait()
-            finally:
-                self._reading = False
+        return EventStream(self._events, expose_internal, "All the streamed events have already been consumed.")
 
-    async def events_for_context(self, expose_internal: bool) -> AsyncGenerator[Event, None]:
-        """Yield what `stream_events` does, for `Context.stream_events`."""
-        if self._read_to_end:
-            raise WorkflowRuntimeError("Event stream already consumed: a run's events can be read once.")
-        async with aclosing(self.stream_events(expose_internal)) as events:
-            async for event in events:
-                yield event
+    def events_for_context(self, expose_internal: bool) -> EventStream:
+        """Return what `stream_events` does, for `Context.stream_events`."""
+        refusal = "Event stream already consumed. Events can only be streamed once per workflow run."
+        return EventStream(self._events, expose_internal, refusal)
 
     async def send_event(self, message: Event, step: str | None = None) -> None:
         """Send an event into the run; does nothing once the run is over.
