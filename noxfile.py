@@ -30,7 +30,7 @@ if (pyenv := Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "version
     kept = sorted((folder.name for folder in pyenv.glob("3.*")), key=lambda name: not name.startswith(f"{HOME}."))
     os.environ.setdefault("PYENV_VERSION", ":".join(kept))
 
-ONCE = ("tests/interop", "tests/packaging", "tests/page")
+ONCE = ("tests/interop", "tests/packaging", "tests/page", "tests/parity")
 """Tests of what is outside the interpreter (other programs, installers, a browser): one Python is enough."""
 
 LOWEST = ("h11==0.16.*", "anyio==4.16.*", "pydantic==2.12.*", "trio==0.32.*", "httpx==0.27.*")
@@ -88,9 +88,9 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Do other people's programs get along with it?"""
+    """Do other people's programs get along with it, and does it behave as the peer does?"""
     session.install("--editable", ".[dev]")
-    pytest(session, "tests/interop")
+    pytest(session, "tests/interop", "tests/parity")
 
 
 @nox.session
