@@ -8,7 +8,8 @@ earlier state sees it unchanged. Only writes are durable: what must survive goes
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncGenerator, Mapping
+import warnings
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -187,7 +188,7 @@ class InMemoryStateStore(Generic[S]):
     # Encoding
 
     def _encode(self, state: BaseModel) -> Image:
-        if not isinstance(state, DictState):
+        if type(state) is not DictState:  # a subclass may declare fields beside its keys
             return {WHOLE: self._text("the state", state)}
         return {key: self._text(f"state key {key!r}", value) for key, value in state.items()}
 
@@ -205,8 +206,8 @@ class InMemoryStateStore(Generic[S]):
         """
         state = self._state
         data: Any
-        if isinstance(state, DictState):
-            data = {"_data": {key: serializer.serialize(value) for key, value in state.items()}}
+        if type(state) is DictState:
+            data = {"_data": dict(_serialized(state, serializer))}
         else:
             data = serializer.serialize(state)
         module, _, name = qualified_name(type(state)).rpartition(".")
@@ -229,6 +230,24 @@ class InMemoryStateStore(Generic[S]):
         if isinstance(state, dict):
             state = resolve(f"{payload['state_module']}.{payload['state_type']}")(**state)
         return InMemoryStateStore(cast(BaseModel, state))
+
+
+def _serialized(state: DictState, serializer: BaseSerializer) -> Iterator[tuple[str, str]]:
+    for key, value in state.items():
+        try:
+            yield key, serializer.serialize(value)
+        except ValueError as error:
+            if key != "memory":
+                raise ValueError(f"State key {key!r} can't be written: {error}") from error
+            warnings.warn(
+                f"State key {key!r} can't be written and was left out; set it again after reading the state",
+                UnserializableKeyWarning,
+                stacklevel=4,
+            )
+
+
+class UnserializableKeyWarning(UserWarning):
+    """The state's key `memory`, which often holds what can't be written, was left out."""
 
 
 class WorkflowRuntimeErrorInEdit(WorkflowRuntimeError, RuntimeError):
@@ -268,6 +287,7 @@ def load_state(image: Mapping[str, str], state_type: type[BaseModel], serializer
             values[key] = serializer.deserialize(text)
         except (ValueError, TypeError, LookupError) as error:
             raise SerializationError(f"state key {key!r} can't be read: {error}") from error
-    if WHOLE in values:
-        return cast(BaseModel, values[WHOLE])
+    whole = values.get(WHOLE)
+    if isinstance(whole, BaseModel):  # else it is the value of a key that happens to be empty
+        return whole
     return DictState(**values) if state_type is DictState else state_type(**values)
