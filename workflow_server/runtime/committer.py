@@ -226,7 +226,7 @@ class Committer:
                 journals, self._marked = self._marked, {}
                 closed = [(journal, journal.close_batch()) for journal in journals]
                 group = [(journal, batch) for journal, batch in closed if batch is not None]
-                verdicts = await self._write([batch for _, batch in group])
+                verdicts = await self._write([batch for _, batch in group]) if group else []
                 for (journal, batch), verdict in zip(group, verdicts, strict=True):
                     self._conclude(journal, batch, verdict)
         finally:

@@ -1,0 +1,168 @@
+"""Reading events and listings, page by page."""
+
+from __future__ import annotations
+
+import gc
+
+import anyio
+import anyio.lowlevel
+
+from tests_support.slow_store import SlowStore
+from workflow_server.runtime.feed import HANDLERS_PAGE, PAGE, EventFeed, HandlerListing, News
+from workflow_server.stores.base import Batch, HandlerQuery
+from workflow_server.wire.records import EventRecord, HandlerRecord, Status
+
+
+def record(name: str = "h", run_id: str = "r", status: Status = "running") -> HandlerRecord:
+    return HandlerRecord(name, "w", run_id, status, "running", 0.0, 0.0)
+
+
+def event(sequence: int, type: str = "Job", *types: str) -> EventRecord:
+    return EventRecord(sequence, 0.0, type, f"m.{type}", types, "{}")
+
+
+class Log:
+    """A run whose events are written by the test."""
+
+    def __init__(self) -> None:
+        self.store = SlowStore()
+        self.news = News()
+        self.version = 0
+        self.sequence = 0
+
+    def write(self, *types: str, status: Status = "running", tell: bool = True) -> None:
+        self.version += 1
+        events = tuple(event(self.sequence + n, *kind.split("<")) for n, kind in enumerate(types))
+        self.sequence += len(types)
+        self.store.kept.commit_now([Batch(record(status=status), self.version, self.sequence, events)])
+        if tell:
+            self.news.tell("r")
+
+    def feed(self, after: int = -1) -> EventFeed:
+        return EventFeed(self.store, self.news, "r", after)
+
+
+async def pages(feed: EventFeed) -> list[list[int]]:
+    found: list[list[int]] = []
+    with anyio.fail_after(5):
+        while (page := await feed.pull()) is not None:
+            found.append([one.sequence for one in page])
+    return found
+
+
+async def test_it_ends_after_the_first_stop_event() -> None:
+    log = Log()
+    log.write("Job", "Done<StopEvent", "Job")
+    assert await pages(log.feed()) == [[0, 1]]
+    assert await pages(log.feed(after=0)) == [[1]]
+    assert await pages(log.feed(after=-5)) == [[0, 1]]
+
+
+async def test_a_long_log_comes_in_pages() -> None:
+    log = Log()
+    log.write(*["Job"] * (2 * PAGE + 1), status="completed")
+    assert [len(page) for page in await pages(log.feed())] == [PAGE, PAGE, 1]
+
+
+async def test_a_run_that_is_over_without_a_stop_event_ends_too() -> None:
+    log = Log()
+    log.write("Job", status="failed")
+    assert await pages(log.feed()) == [[0]]
+    assert await pages(log.feed(after=99)) == []
+
+
+async def test_an_unknown_run_has_no_events() -> None:
+    assert await pages(EventFeed(SlowStore(), News(), "nope", -1)) == []
+
+
+async def test_it_waits_for_news() -> None:
+    log = Log()
+    log.write("Job")
+    feed = log.feed()
+    got: list[list[int]] = []
+
+    async def read() -> None:
+        got.extend(await pages(feed))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        assert got == []
+        log.write("Job", "Job")
+        await anyio.wait_all_tasks_blocked()
+        log.write("StopEvent", status="completed")
+    assert got == [[0], [1, 2], [3]]
+
+
+async def test_news_that_comes_while_it_looks_is_not_missed() -> None:
+    log = Log()
+    log.write("Job")
+    feed = log.feed(after=0)
+    got: list[list[int]] = []
+
+    async def read() -> None:
+        got.extend(await pages(feed))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        # The reader has asked the store and has no answer yet.
+        await anyio.lowlevel.checkpoint()
+        log.write("StopEvent", status="completed")
+    assert got == [[1]]
+
+
+async def test_several_readers_are_woken() -> None:
+    log = Log()
+    log.write("Job")
+    got: list[list[list[int]]] = []
+
+    async def read(after: int) -> None:
+        got.append(await pages(log.feed(after)))
+
+    async with anyio.create_task_group() as tasks:
+        for after in (-1, 0, 0):
+            tasks.start_soon(read, after)
+        await anyio.wait_all_tasks_blocked()
+        log.write("StopEvent", status="completed")
+    assert sorted(got) == [[[0], [1]], [[1]], [[1]]]
+
+
+async def test_a_closed_feed_has_ended() -> None:
+    log = Log()
+    log.write("Job")
+    feed = log.feed()
+    feed.close()
+    assert await feed.pull() is None
+
+
+async def test_a_reader_that_leaves_leaves_nothing_behind() -> None:
+    log = Log()
+    log.write("Job")
+    feed = log.feed(after=0)
+
+    async def leave() -> None:
+        with anyio.move_on_after(0.01):
+            await feed.pull()
+
+    await leave()
+    gc.collect()
+    assert len(log.news._notes) == 0
+    log.write("Job")
+    page = await feed.pull()
+    assert page is not None
+    assert [one.sequence for one in page] == [1]
+
+
+async def test_a_listing_comes_in_pages_and_ends() -> None:
+    store = SlowStore()
+    for n in range(HANDLERS_PAGE + 1):
+        store.kept.commit_now([Batch(record(f"h{n}", f"r{n}"), 1, 0)])
+    listing = HandlerListing(store, HandlerQuery())
+    found: list[list[str]] = []
+    while (page := await listing.pull()) is not None:
+        found.append([one.handler_id for one in page])
+    assert [len(page) for page in found] == [HANDLERS_PAGE, 1]
+    assert await listing.pull() is None
+    closed = HandlerListing(store, HandlerQuery())
+    closed.close()
+    assert await closed.pull() is None
