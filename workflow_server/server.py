@@ -19,7 +19,8 @@ from workflow_server.api.names import objection_to
 from workflow_server.errors import ServerUsageError
 from workflow_server.events import Event
 from workflow_server.http.limits import Limits
-from workflow_server.manager.manager import HandlerManager, ManagerOptions
+from workflow_server.manager.manager import HandlerManager
+from workflow_server.manager.options import ManagerOptions
 from workflow_server.manager.served import ServedWorkflow, check_served
 from workflow_server.runtime.workflow import Workflow, new_id
 from workflow_server.stores.base import AbstractWorkflowStore

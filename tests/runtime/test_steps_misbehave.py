@@ -364,9 +364,13 @@ async def test_cancelling_does_not_wait_for_ever_and_the_step_is_left_in_peace()
     await anyio.wait_all_tasks_blocked()
     with anyio.fail_after(10):
         await handler.cancel_run(timeout=0.05)
-    await anyio.lowlevel.checkpoint()
-    assert await rounds_while_others_run(workflow) == 0, "it fights its cancellation for ever"
-    workflow.let_go.set()
+    try:
+        with anyio.fail_after(5):
+            # One last cancellation may be on its way already.
+            while await rounds_while_others_run(workflow):
+                pass
+    finally:
+        workflow.let_go.set()
     with anyio.fail_after(5):
         await workflow.left.wait()
         with pytest.raises(WorkflowCancelledByUser):

@@ -9,7 +9,6 @@ its client goes away, stops the waiting and nothing else: the run goes on.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import assert_never
 
 from workflow_server.api.commands import (
@@ -51,6 +50,7 @@ from workflow_server.api.outcomes import (
     WorkflowNames,
 )
 from workflow_server.errors import SerializationError, StoreError
+from workflow_server.manager.options import ManagerOptions
 from workflow_server.manager.runs import ActiveRun, ActiveRuns
 from workflow_server.manager.served import ServedWorkflow, WrongStartEvent
 from workflow_server.runtime.feed import EventFeed, HandlerListing, News
@@ -65,20 +65,6 @@ log = logging.getLogger("workflow_server")
 _NO_WORKFLOW = Refused(Refusal.NOT_FOUND, "Workflow not found")
 _NO_HANDLER = Refused(Refusal.NOT_FOUND, "Handler not found")
 _STOPPING = Refused(Refusal.UNAVAILABLE, "The server is stopping; try again soon.", retry_after=1)
-
-
-@dataclass(frozen=True, slots=True)
-class ManagerOptions:
-    """What can be set about handlers. Times in seconds."""
-
-    heartbeat: float | None = 15.0
-    """A silent event stream sends a heartbeat after this; `None` for never."""
-    cancel_within: float = 5.0
-    """How long a cancel waits for steps to stop."""
-    accept_context_api: bool = False
-    """Whether clients may hand in a context to start from."""
-    shutdown_grace: float = 10.0
-    """How long stopping lets running steps go on."""
 
 
 class HandlerManager:

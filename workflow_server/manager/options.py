@@ -1,0 +1,19 @@
+"""What can be set about handlers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerOptions:
+    """Times are seconds."""
+
+    heartbeat: float | None = 15.0
+    """A silent event stream sends a heartbeat after this; `None` for never."""
+    cancel_within: float = 5.0
+    """How long a cancel waits for steps to stop."""
+    accept_context_api: bool = False
+    """Whether clients may hand in a context to start from."""
+    shutdown_grace: float = 10.0
+    """How long stopping lets running steps go on."""
