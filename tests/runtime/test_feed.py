@@ -139,12 +139,10 @@ async def test_a_reader_that_leaves_leaves_nothing_behind() -> None:
     log = Log()
     log.write("Job")
     feed = log.feed(after=0)
-
-    async def leave() -> None:
-        with anyio.move_on_after(0.01):
-            await feed.pull()
-
-    await leave()
+    with anyio.move_on_after(0.01):
+        await feed.pull()
+    # The interpreter holds on to what was thrown into this task until its next turn.
+    await anyio.lowlevel.checkpoint()
     gc.collect()
     assert len(log.news._notes) == 0
     log.write("Job")

@@ -1,0 +1,84 @@
+"""The memory store: the contract, and what it forgets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests_support.store_contract import StoreContract, first, ids, next_of, put
+from workflow_server.events import StopEvent
+from workflow_server.stores.base import PersistentHandler, Verdict
+from workflow_server.stores.memory import MemoryWorkflowStore
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[MemoryWorkflowStore]:
+    made = MemoryWorkflowStore()
+    await made.start()
+    yield made
+    await made.close()
+
+
+class TestMemoryStore(StoreContract):
+    """Keeps the contract."""
+
+
+async def finish(store: MemoryWorkflowStore, name: str) -> None:
+    batch = first(name, f"r-{name}")
+    await put(store, batch, next_of(batch, status="completed", phase="done"))
+
+
+async def test_the_oldest_finished_handlers_are_forgotten_beyond_the_limit() -> None:
+    store = MemoryWorkflowStore(max_completed=2)
+    await put(store, first("alive", "r-alive"))
+    for name in "abcd":
+        await finish(store, name)
+    assert await ids(store) == ["alive", "c", "d"]
+    assert await store.run("r-a") is None
+
+
+async def test_a_handler_that_runs_again_is_not_forgotten() -> None:
+    store = MemoryWorkflowStore(max_completed=1)
+    await finish(store, "a")
+    await put(store, first("a", "again"))
+    await finish(store, "b")
+    await finish(store, "c")
+    assert await ids(store) == ["a", "c"]
+
+
+async def test_finished_handlers_may_be_forgotten_at_once_or_never() -> None:
+    none, all_of_them = MemoryWorkflowStore(max_completed=0), MemoryWorkflowStore(max_completed=None)
+    for n in range(3):
+        await finish(none, f"h{n}")
+        await finish(all_of_them, f"h{n}")
+    assert await ids(none) == []
+    assert len(await ids(all_of_them)) == 3
+
+
+def test_a_negative_limit_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_completed must be at least 0 or None, not -1"):
+        MemoryWorkflowStore(max_completed=-1)
+
+
+def test_it_commits_at_once() -> None:
+    store = MemoryWorkflowStore()
+    assert store.commit_now([first()]) == [Verdict.DONE]
+    assert store.keeps_parts is False
+
+
+@pytest.mark.parametrize("given", [3, [1], "text", {"a": 1}])
+def test_any_value_as_the_result_of_a_handler(given: object) -> None:
+    handler = PersistentHandler(handler_id="h", workflow_name="w", status="completed", result=given)
+    assert isinstance(handler.result, StopEvent)
+    assert handler.result.result == given
+
+
+def test_a_handler_survives_its_dump() -> None:
+    handler = PersistentHandler(handler_id="h", workflow_name="w", status="completed", result=StopEvent(result=[1]))
+    again = PersistentHandler.model_validate_json(handler.model_dump_json())
+    assert again.result.result == [1]
+    assert PersistentHandler(handler_id="h", workflow_name="w", status="running").model_dump()["result"] is None
+    tagged = {"__is_pydantic": True, "value": {"n": 1}, "qualified_name": "workflows.events.Event"}
+    other = PersistentHandler(handler_id="h", workflow_name="w", status="completed", result=tagged)
+    assert other.result.result.n == 1

@@ -1,0 +1,254 @@
+"""What every store must do, as tests. A store's test module subclasses `StoreContract` and has a fixture `store`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from workflow_server.events import StopEvent
+from workflow_server.stores.base import AbstractWorkflowStore, Batch, HandlerQuery, PersistentHandler, Verdict
+from workflow_server.wire.records import EventRecord, HandlerRecord
+
+
+def record(handler: str = "h", run: str = "r", **fields: Any) -> HandlerRecord:
+    """Return a handler's record; what isn't given is that of a run that has just begun."""
+    defaults: dict[str, Any] = {
+        "handler_id": handler,
+        "workflow_name": "w",
+        "run_id": run,
+        "status": "running",
+        "phase": "running",
+        "started_at": 1000.0,
+        "updated_at": 1000.0,
+    }
+    return HandlerRecord(**{**defaults, **fields})
+
+
+def event(sequence: int, type: str = "Job") -> EventRecord:
+    """Return an event record."""
+    return EventRecord(sequence, 1000.0 + sequence, type, f"m.{type}", ("Base",), f'{{"n": {sequence}}}')
+
+
+def first(handler: str = "h", run: str = "r", **fields: Any) -> Batch:
+    """Return the first batch of a run, with two events and some state."""
+    row = record(handler, run, **fields)
+    return Batch(row, 1, 2, (event(0), event(1)), state={"a": "1", "b": "2"})
+
+
+def next_of(batch: Batch, *events: EventRecord, state: dict[str, str | None] | None = None, **fields: Any) -> Batch:
+    """Return the batch after `batch`."""
+    row = record(batch.handler.handler_id, batch.handler.run_id, **fields)
+    return Batch(row, batch.version + 1, batch.next_sequence + len(events), events, state=state or {})
+
+
+async def put(store: AbstractWorkflowStore, *batches: Batch) -> None:
+    """Commit `batches` one after another."""
+    for batch in batches:
+        assert await store.commit([batch]) == [Verdict.DONE]
+
+
+async def ids(store: AbstractWorkflowStore, **filters: Any) -> list[str]:
+    """Return the ids of all handlers that match."""
+    found, _ = await store.handlers(HandlerQuery(**filters), None, 100)
+    return [one.handler_id for one in found]
+
+
+class StoreContract:
+    """The tests; `store` is a started, empty store that keeps at least a hundred handlers."""
+
+    # Committing
+
+    async def test_what_is_committed_can_be_read(self, store: AbstractWorkflowStore) -> None:
+        batch = first()
+        await put(store, batch)
+        assert await store.handler("h") == batch.handler
+        assert await store.run("r") == batch.handler
+        assert await store.events("r", -1, 10) == [event(0), event(1)]
+        assert await store.next_sequence("r") == 2
+        assert dict(await store.state("r")) == {"a": "1", "b": "2"}
+
+    async def test_what_is_unknown(self, store: AbstractWorkflowStore) -> None:
+        assert await store.handler("nope") is None
+        assert await store.run("nope") is None
+        assert await store.events("nope", -1, 10) == []
+        assert await store.next_sequence("nope") == 0
+        assert dict(await store.state("nope")) == {}
+        assert await store.delete("nope") is False
+
+    async def test_the_next_batch_adds_events_and_changes_state(self, store: AbstractWorkflowStore) -> None:
+        batch = first()
+        later = next_of(batch, event(2), state={"a": None, "b": "3", "c": "4"}, phase="waiting", updated_at=2000.0)
+        await put(store, batch, later)
+        assert await store.handler("h") == later.handler
+        assert await store.events("r", -1, 10) == [event(0), event(1), event(2)]
+        assert dict(await store.state("r")) == {"b": "3", "c": "4"}
+
+    async def test_the_end_of_a_run(self, store: AbstractWorkflowStore) -> None:
+        batch = first()
+        stop = EventRecord(2, 1002.0, "StopEvent", "workflows.events.StopEvent", (), '{"result": 3}')
+        end = next_of(batch, stop, status="completed", phase="done", completed_at=1002.0, result=stop)
+        await put(store, batch, end)
+        assert await store.handler("h") == end.handler
+
+    async def test_an_error_is_kept(self, store: AbstractWorkflowStore) -> None:
+        batch = first()
+        await put(store, batch, next_of(batch, status="failed", phase="done", error="no", completed_at=1001.0))
+        kept = await store.handler("h")
+        assert kept is not None
+        assert (kept.status, kept.error) == ("failed", "no")
+
+    async def test_no_batch_is_written_twice_or_out_of_turn(self, store: AbstractWorkflowStore) -> None:
+        batch = first()
+        second = next_of(batch, event(2))
+        third = next_of(second, event(3))
+        await put(store, batch, second)
+        for wrong in (batch, second, next_of(third, event(4))):
+            assert await store.commit([wrong]) == [Verdict.STALE]
+        assert await store.next_sequence("r") == 3
+        assert len(await store.events("r", -1, 10)) == 3
+
+    async def test_a_batch_of_an_unknown_run_is_stale(self, store: AbstractWorkflowStore) -> None:
+        assert await store.commit([next_of(first())]) == [Verdict.STALE]
+        assert await store.handler("h") is None
+
+    async def test_one_of_many_starts_of_a_handler_succeeds(self, store: AbstractWorkflowStore) -> None:
+        starts = [first("h", f"r{n}") for n in range(5)]
+        assert sorted(verdict.value for verdict in await store.commit(starts)) == ["conflict"] * 4 + ["done"]
+        assert await store.commit([first("h", "late")]) == [Verdict.CONFLICT]
+        assert await store.run("late") is None
+        assert await store.events("late", -1, 10) == []
+
+    async def test_each_batch_of_a_group_is_judged_by_itself(self, store: AbstractWorkflowStore) -> None:
+        taken = first("taken", "old")
+        await put(store, taken)
+        group = [first("a", "ra"), first("taken", "new"), next_of(first("b", "rb")), first("c", "rc")]
+        assert await store.commit(group) == [Verdict.DONE, Verdict.CONFLICT, Verdict.STALE, Verdict.DONE]
+        assert await ids(store) == ["taken", "a", "c"]
+
+    async def test_a_group_may_hold_one_run_in_order(self, store: AbstractWorkflowStore) -> None:
+        batch = first()
+        later = next_of(batch, event(2))
+        assert await store.commit([batch, later]) == [Verdict.DONE, Verdict.DONE]
+        assert await store.next_sequence("r") == 3
+
+    # A handler and its runs
+
+    async def test_a_finished_handler_may_run_again_and_keeps_its_place(self, store: AbstractWorkflowStore) -> None:
+        old = first("h", "r1")
+        await put(store, old, next_of(old, status="completed", phase="done"), first("other", "ro"))
+        again = Batch(record("h", "r2", started_at=3000.0), 1, 1, (event(0, "Again"),))
+        await put(store, again)
+        assert await store.handler("h") == again.handler
+        assert (await store.run("r1")) is not None
+        assert [one.type for one in await store.events("r2", -1, 10)] == ["Again"]
+        assert [one.type for one in await store.events("r1", -1, 10)] == ["Job", "Job"]
+        assert dict(await store.state("r2")) == {}
+        assert await ids(store) == ["h", "other"]
+
+    async def test_deleting_removes_all_runs_with_all_they_have(self, store: AbstractWorkflowStore) -> None:
+        old = first("h", "r1")
+        await put(store, old, next_of(old, status="completed", phase="done"), first("h", "r2"), first("other", "ro"))
+        assert await store.delete("h") is True
+        for run in ("r1", "r2"):
+            assert await store.run(run) is None
+            assert await store.events(run, -1, 10) == []
+            assert dict(await store.state(run)) == {}
+        assert await ids(store) == ["other"]
+        assert await store.delete("h") is False
+
+    async def test_a_deleted_run_does_not_come_back(self, store: AbstractWorkflowStore) -> None:
+        batch = first()
+        await put(store, batch)
+        await store.delete("h")
+        assert await store.commit([next_of(batch, event(2))]) == [Verdict.STALE]
+        assert await store.handler("h") is None
+        await put(store, first("h", "anew"))
+
+    # Reading events
+
+    @pytest.mark.parametrize(
+        ("after", "limit", "expected"),
+        [(-1, 10, [0, 1, 2, 3, 4]), (-7, 2, [0, 1]), (1, 2, [2, 3]), (3, 10, [4]), (4, 10, []), (99, 10, [])],
+    )
+    async def test_pages_of_events(
+        self, store: AbstractWorkflowStore, after: int, limit: int, expected: list[int]
+    ) -> None:
+        batch = first()
+        await put(store, batch, next_of(batch, event(2), event(3), event(4)))
+        assert [one.sequence for one in await store.events("r", after, limit)] == expected
+
+    # Listing
+
+    async def test_handlers_in_order_of_starting_page_by_page(self, store: AbstractWorkflowStore) -> None:
+        names = [f"h{n}" for n in (3, 1, 2, 5, 4)]
+        await put(store, *(first(name, f"r-{name}") for name in names))
+        found: list[str] = []
+        cursor: str | None = None
+        pages = 0
+        while True:
+            page, cursor = await store.handlers(HandlerQuery(), cursor, 2)
+            found += [one.handler_id for one in page]
+            pages += 1
+            if cursor is None:
+                break
+        assert found == names
+        assert pages in (3, 4)
+
+    async def test_a_page_after_a_handler_that_was_deleted(self, store: AbstractWorkflowStore) -> None:
+        await put(store, *(first(name, f"r-{name}") for name in "abcd"))
+        _, cursor = await store.handlers(HandlerQuery(), None, 2)
+        await store.delete("b")
+        await store.delete("a")
+        page, _ = await store.handlers(HandlerQuery(), cursor, 10)
+        assert [one.handler_id for one in page] == ["c", "d"]
+
+    @pytest.mark.parametrize(
+        ("filters", "expected"),
+        [
+            ({}, ["a", "b", "c"]),
+            ({"handler_id_in": ["c", "a", "zz", "a"]}, ["a", "c"]),
+            ({"handler_id_in": []}, []),
+            ({"run_id_in": ["rb"]}, ["b"]),
+            ({"workflow_name_in": ["other"]}, ["b"]),
+            ({"status_in": ["failed", "completed"]}, ["c"]),
+            ({"status_in": []}, []),
+            ({"is_idle": True}, ["a"]),
+            ({"is_idle": False}, ["b", "c"]),
+            ({"status_in": ["running"], "workflow_name_in": ["w"]}, ["a"]),
+        ],
+    )
+    async def test_filters(self, store: AbstractWorkflowStore, filters: dict[str, Any], expected: list[str]) -> None:
+        done = first("c", "rc")
+        await put(store, first("a", "ra", phase="idle"), first("b", "rb", workflow_name="other"), done)
+        await put(store, next_of(done, status="failed", phase="done", error="no"))
+        assert await ids(store, **filters) == expected
+
+    async def test_filters_and_pages_together(self, store: AbstractWorkflowStore) -> None:
+        for n in range(6):
+            await put(store, first(f"h{n}", f"r{n}", workflow_name="even" if n % 2 == 0 else "odd"))
+        query = HandlerQuery(workflow_name_in=["odd"])
+        page, cursor = await store.handlers(query, None, 2)
+        assert [one.handler_id for one in page] == ["h1", "h3"]
+        page, _ = await store.handlers(query, cursor, 2)
+        assert [one.handler_id for one in page] == ["h5"]
+
+    async def test_programs_may_query(self, store: AbstractWorkflowStore) -> None:
+        stop = EventRecord(2, 1002.0, "StopEvent", "workflows.events.StopEvent", (), '{"result": [3]}')
+        batch = first("a", "ra")
+        await put(
+            store,
+            batch,
+            next_of(batch, stop, status="completed", phase="done", completed_at=1002.0, result=stop),
+            first("b", "rb", phase="idle"),
+        )
+        done, idle = await store.query(HandlerQuery())
+        assert isinstance(done, PersistentHandler)
+        assert isinstance(done.result, StopEvent)
+        assert done.result.result == [3]
+        assert done.completed_at == datetime.fromtimestamp(1002, UTC)
+        assert done.idle_since is None
+        assert (idle.handler_id, idle.status, idle.result, idle.completed_at) == ("b", "running", None, None)
+        assert idle.idle_since == datetime.fromtimestamp(1000, UTC)
+        assert await store.query(HandlerQuery(status_in=[])) == []
