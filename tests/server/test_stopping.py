@@ -108,7 +108,7 @@ async def test_a_step_that_returns_in_time_counts() -> None:
 
 
 async def test_a_step_that_does_not_is_cancelled() -> None:
-    """After the grace time a running step is cancelled; whoever waits for its run gets 503 and the advice to ask again."""
+    """After the grace time a running step is cancelled; whoever waits for its run gets 503 and is told to ask again."""
     server, workflow = WorkflowServer(shutdown_grace=0.05), Gated()
     server.add_workflow("gated", workflow)
     async with serving(server) as client:

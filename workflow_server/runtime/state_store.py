@@ -204,7 +204,7 @@ class InMemoryStateStore(Generic[S]):
         Raises:
             ValueError: A value can't be encoded; the message names its key. The key `memory` is left out instead.
         """
-        state = self._state
+        state: BaseModel = self._state
         data: Any
         if type(state) is DictState:
             data = {"_data": dict(_serialized(state, serializer))}
