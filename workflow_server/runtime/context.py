@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel
 
@@ -31,7 +31,13 @@ from workflow_server.runtime.publications import result_of
 from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.state_store import DictState, InMemoryStateStore, new_state
 
-S = TypeVar("S", bound=BaseModel)
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    # People write `ctx: Context`; to type checkers that is a context with free-form state.
+    S = TypeVarWithDefault("S", bound=BaseModel, default=DictState)
+else:
+    S = TypeVar("S", bound=BaseModel)
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 
