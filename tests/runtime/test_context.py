@@ -194,6 +194,29 @@ async def test_a_step_that_gave_up_a_wait_can_be_timed_and_cancelled(virtual_clo
     assert handler.is_done()
 
 
+@pytest.mark.virtual_time
+async def test_two_tasks_of_a_step_may_share_a_wait_and_one_may_give_up(virtual_clock: None) -> None:
+    class Waits(Workflow):
+        @step
+        async def go(self, ev: StartEvent, ctx: Context) -> StopEvent:
+            answers: list[int] = []
+
+            async def ask(patience: float) -> None:
+                with anyio.move_on_after(patience):
+                    answers.append((await ctx.wait_for_event(Reply, waiter_id="boss")).n)
+
+            async with anyio.create_task_group() as tasks:
+                for patience in (1, 60, 60):
+                    tasks.start_soon(ask, patience)
+            return StopEvent(result=answers)
+
+    handler = Waits().run()
+    await anyio.sleep(2)
+    handler.ctx.send_event(Reply(n=4))
+    with anyio.fail_after(5):
+        assert await handler == [4, 4]
+
+
 async def test_waiting_for_one_of_two_answers() -> None:
     class Waits(Workflow):
         @step

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 
-from workflow_server.stores.base import AbstractWorkflowStore, Batch, HandlerQuery, Verdict
+from workflow_server.stores.base import AbstractWorkflowStore, Batch, Verdict
 from workflow_server.stores.memory import MemoryWorkflowStore
-from workflow_server.wire.records import EventRecord, HandlerRecord
+
+
+def _later(name: str) -> Callable[..., Awaitable[Any]]:
+    async def method(self: SlowStore, *args: Any, **options: Any) -> Any:
+        await anyio.lowlevel.checkpoint()
+        return await getattr(self.kept, name)(*args, **options)
+
+    return method
 
 
 class SlowStore(AbstractWorkflowStore):
@@ -46,32 +54,5 @@ class SlowStore(AbstractWorkflowStore):
             raise self.failures.pop(0)
         return [self.refusals.get(one.handler.handler_id) or self.kept.commit_now([one])[0] for one in group]
 
-    async def handler(self, handler_id: str) -> HandlerRecord | None:
-        await anyio.lowlevel.checkpoint()
-        return await self.kept.handler(handler_id)
-
-    async def run(self, run_id: str) -> HandlerRecord | None:
-        await anyio.lowlevel.checkpoint()
-        return await self.kept.run(run_id)
-
-    async def handlers(
-        self, query: HandlerQuery, after: str | None, limit: int
-    ) -> tuple[list[HandlerRecord], str | None]:
-        await anyio.lowlevel.checkpoint()
-        return await self.kept.handlers(query, after, limit)
-
-    async def events(self, run_id: str, after: int, limit: int) -> list[EventRecord]:
-        await anyio.lowlevel.checkpoint()
-        return await self.kept.events(run_id, after, limit)
-
-    async def next_sequence(self, run_id: str) -> int:
-        await anyio.lowlevel.checkpoint()
-        return await self.kept.next_sequence(run_id)
-
-    async def state(self, run_id: str) -> Mapping[str, str]:
-        await anyio.lowlevel.checkpoint()
-        return await self.kept.state(run_id)
-
-    async def delete(self, handler_id: str) -> bool:
-        await anyio.lowlevel.checkpoint()
-        return await self.kept.delete(handler_id)
+    # Everything else is asked of the memory store, a turn of the loop later; whatever the contract comes to hold.
+    vars().update({name: _later(name) for name in AbstractWorkflowStore.__abstractmethods__ - {"commit"}})
