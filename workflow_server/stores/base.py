@@ -19,7 +19,7 @@ from pydantic import BaseModel, field_serializer, field_validator
 
 from workflow_server.events import StopEvent
 from workflow_server.serializers import JsonSerializer
-from workflow_server.wire.records import EventRecord, HandlerRecord, Status
+from workflow_server.wire.records import EventRecord, HandlerRecord, Phase, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,53 @@ class Batch:
     """Changed parts as JSON text by key; `None` removes one. Empty if the store has `keeps_parts = False`."""
     state: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     """Written keys of `ctx.store` as JSON text; `None` removes one."""
+    head: str = "{}"
+    """What the run has beside its parts, as JSON text."""
+    alive: float = 0.0
+    """Seconds that the run has been alive, over all its times in memory."""
+    due: float | None = None
+    """When its next timer is due (seconds since the epoch); `None` for none."""
+    write_id: str = ""
+    """Differs from batch to batch, also after a restart: a batch that the store holds already (it was written, but
+    the answer got lost) is recognised by it and `DONE`."""
+    first: FirstBatch | None = None
+    """Given with the first batch of a run only."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstBatch:
+    """What is written once for a run."""
+
+    start: EventRecord
+    """Its start event (sequence -1: it is input, and no published event)."""
+    shape: str
+    """The workflow's routing as JSON text; runs of one workflow share it, and a store may keep it once."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """All that is needed to go on with a run."""
+
+    record: HandlerRecord
+    version: int
+    next_sequence: int
+    head: str
+    parts: Mapping[str, str]
+    state: Mapping[str, str]
+    alive: float
+    start: EventRecord
+    shape: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedRun:
+    """A run that is not over, as a starting server or a timer sees it."""
+
+    run_id: str
+    handler_id: str
+    workflow_name: str
+    phase: Phase
+    due: float | None
 
 
 class Verdict(Enum):
@@ -165,6 +212,35 @@ class AbstractWorkflowStore(ABC):
     @abstractmethod
     async def delete(self, handler_id: str) -> bool:
         """Remove a handler with all runs, events and state that hang on it; return whether it was there."""
+
+    @abstractmethod
+    async def load(self, run_id: str) -> StoredRun | None:
+        """Return what is needed to go on with a run; `None` if there is none or the store has `keeps_parts = False`."""
+
+    @abstractmethod
+    async def unfinished(
+        self, after: str | None, limit: int, *, asleep: bool, due_by: float | None = None
+    ) -> tuple[list[UnfinishedRun], str | None]:
+        """Return runs that are not over, the one started first in front, and the cursor for the next page.
+
+        Args:
+            after: Cursor returned with the page before, or `None` for the first page.
+            limit: How many to return at most, from 1.
+            asleep: `True` for those of phase `waiting` or `idle`, `False` for all others.
+            due_by: Only runs whose next timer is due by then (seconds since the epoch), the earliest first.
+        """
+
+    @abstractmethod
+    async def next_due(self, after: float) -> float | None:
+        """Return the earliest time after `after` at which a run of phase `waiting` or `idle` has a timer due, or `None`."""
+
+    @abstractmethod
+    async def start_event(self, run_id: str) -> EventRecord | None:
+        """Return the start event of a run, or `None`."""
+
+    @abstractmethod
+    async def events_of_item(self, run_id: str, item: int, since: int) -> list[EventRecord]:
+        """Return the events that one work item published, from sequence `since` on, in order."""
 
     async def query(self, query: HandlerQuery) -> list[PersistentHandler]:
         """Return all handlers that match, in the order of starting."""

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from workflow_server.stores.base import Batch, HandlerQuery, ImmediateStore, Verdict
+from workflow_server.stores.base import Batch, HandlerQuery, ImmediateStore, StoredRun, UnfinishedRun, Verdict
 from workflow_server.wire.records import EventRecord, HandlerRecord
 
 
@@ -18,6 +18,7 @@ class _StoredRun:
     next_sequence: int = 0
     events: list[EventRecord] = field(default_factory=list[EventRecord])
     state: dict[str, str] = field(default_factory=dict[str, str])
+    start: EventRecord | None = None
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class MemoryWorkflowStore(ImmediateStore):
             known = self._handlers.get(record.handler_id)
             if known is not None and self._runs[known.runs[-1]].record.status == "running":
                 return Verdict.CONFLICT
-            run = self._runs[record.run_id] = _StoredRun(record, 0)
+            run = self._runs[record.run_id] = _StoredRun(record, 0, start=batch.first.start if batch.first else None)
             if known is None:
                 self._handlers[record.handler_id] = _StoredHandler(self._places, [record.run_id])
                 self._places += 1
@@ -143,6 +144,35 @@ class MemoryWorkflowStore(ImmediateStore):
         """Return `ctx.store` of a run as JSON text by key."""
         stored = self._runs.get(run_id)
         return dict(stored.state) if stored else {}
+
+    async def load(self, run_id: str) -> StoredRun | None:  # noqa: ARG002  # nothing outlives the process
+        """Return `None`: a run that left memory is gone."""
+        return None
+
+    async def unfinished(
+        self,
+        after: str | None,  # noqa: ARG002
+        limit: int,  # noqa: ARG002
+        *,
+        asleep: bool,  # noqa: ARG002
+        due_by: float | None = None,  # noqa: ARG002
+    ) -> tuple[list[UnfinishedRun], str | None]:
+        """Return nothing: every run that is not over is in memory."""
+        return [], None
+
+    async def next_due(self, after: float) -> float | None:  # noqa: ARG002
+        """Return `None`: timers of runs in memory ring there."""
+        return None
+
+    async def start_event(self, run_id: str) -> EventRecord | None:
+        """Return the start event of a run, or `None`."""
+        stored = self._runs.get(run_id)
+        return stored.start if stored else None
+
+    async def events_of_item(self, run_id: str, item: int, since: int) -> list[EventRecord]:
+        """Return the events that one work item published, from sequence `since` on."""
+        stored = self._runs.get(run_id)
+        return [event for event in stored.events[max(0, since) :] if event.item == item] if stored else []
 
     async def delete(self, handler_id: str) -> bool:
         """Remove a handler; see the contract."""

@@ -32,6 +32,8 @@ class EventRecord:
     """Class names of the ancestors below `Event`, nearest first, the class itself left out."""
     value: str
     """The event's dump as JSON text."""
+    item: int | None = None
+    """The work item whose step published it; `None` for the engine's own news. Not shown to clients."""
 
     @property
     def internal(self) -> bool:
