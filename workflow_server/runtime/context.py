@@ -5,9 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
-
-from pydantic import BaseModel
+from typing import Any, Generic, TypeVar, cast
 
 from workflow_server.definition.retry import RetryInfo
 from workflow_server.engine.inputs import (
@@ -29,15 +27,8 @@ from workflow_server.runtime.execution import StepExecution, current_execution
 from workflow_server.runtime.loop import call_on_loop
 from workflow_server.runtime.publications import result_of
 from workflow_server.runtime.runner import Runner
-from workflow_server.runtime.state_store import DictState, InMemoryStateStore, new_state
+from workflow_server.runtime.state_store import DictState, InMemoryStateStore, S, new_state
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar as TypeVarWithDefault
-
-    # People write `ctx: Context`; to type checkers that is a context with free-form state.
-    S = TypeVarWithDefault("S", bound=BaseModel, default=DictState)
-else:
-    S = TypeVar("S", bound=BaseModel)
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import copy
 import warnings
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import anyio
 from pydantic import BaseModel
@@ -33,7 +33,13 @@ class DictState(DictLikeModel):
     """Free-form state: any keys, by attribute or by subscript."""
 
 
-S = TypeVar("S", bound=BaseModel)
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    # People write `ctx: Context`; to type checkers that is a context with free-form state.
+    S = TypeVarWithDefault("S", bound=BaseModel, default=DictState)
+else:
+    S = TypeVar("S", bound=BaseModel)
 
 
 class StateWriter(Protocol):
