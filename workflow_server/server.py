@@ -15,14 +15,17 @@ from typing import Any
 import anyio
 
 from workflow_server.api.application import Api
+from workflow_server.api.commands import Command
 from workflow_server.api.names import objection_to
+from workflow_server.api.outcomes import Outcome
 from workflow_server.errors import ServerUsageError
 from workflow_server.events import Event
 from workflow_server.http.limits import Limits
 from workflow_server.manager.manager import HandlerManager
 from workflow_server.manager.options import ManagerOptions
 from workflow_server.manager.served import ServedWorkflow, check_served
-from workflow_server.runtime.workflow import Workflow, new_id
+from workflow_server.runtime.ids import new_id
+from workflow_server.runtime.workflow import Workflow
 from workflow_server.stores.base import AbstractWorkflowStore
 from workflow_server.stores.memory import MemoryWorkflowStore
 from workflow_server.transports.asgi import AsgiApp
@@ -62,14 +65,16 @@ class WorkflowServer:
         cors_origins: Sequence[str] = (),
         limits: Limits | None = None,
     ) -> None:
-        self.idle_timeout = idle_timeout
         self._limits = limits or Limits()
         self._workflows: dict[str, ServedWorkflow] = {}
         self._manager = HandlerManager(
             self._workflows,
             workflow_store or MemoryWorkflowStore(),
             ManagerOptions(
-                heartbeat=sse_heartbeat_interval, accept_context_api=accept_context_api, shutdown_grace=shutdown_grace
+                heartbeat=sse_heartbeat_interval,
+                accept_context_api=accept_context_api,
+                idle_timeout=idle_timeout,
+                shutdown_grace=shutdown_grace,
             ),
         )
         self._drain: anyio.Event | None = None
@@ -148,6 +153,17 @@ class WorkflowServer:
             yield self
         finally:
             await self.stop()
+
+    async def execute(self, command: Command) -> Outcome:
+        """Do what a client could ask for, without HTTP; for programs that embed the server.
+
+        Args:
+            command: One of `workflow_server.api.commands`.
+
+        Returns:
+            What came of it; a client's mistakes come back as `Refused`, too.
+        """
+        return await self._manager.execute(command)
 
     contextmanager = running
     """The name that older programs know."""

@@ -22,9 +22,11 @@ from workflow_server.engine.inputs import (
     Failure,
     Input,
     Published,
+    Reloaded,
     Returned,
     Sent,
     Started,
+    StateWritten,
     TimeLimitReached,
     WaitAbandoned,
     WaitBegan,
@@ -33,7 +35,7 @@ from workflow_server.engine.message import Message, kind_of, message_of
 from workflow_server.engine.parts import PartReader, encode_head, encode_part
 from workflow_server.engine.reduce import reduce
 from workflow_server.engine.shape import Shape, shape_of
-from workflow_server.engine.state import Contribution, ItemPhase, Run, Wait, WorkItem
+from workflow_server.engine.state import Contribution, ItemPhase, Run, Utterance, Wait, WorkItem
 from workflow_server.events import (
     Event,
     HumanResponseEvent,
@@ -93,7 +95,7 @@ def read_message(name: str, value: str) -> Message:
     return message_of(cls.model_validate_json(value))
 
 
-READER = PartReader(read_message, lambda name: kind_of(TABLE.find(name)))  # type: ignore[arg-type]
+READER = PartReader(read_message)
 
 
 class World:
@@ -115,10 +117,11 @@ class World:
     def input(self, choice: tuple[int, int, int]) -> Input:
         kind, pick, number = choice
         self.at += number / 4
-        event = message_of(EVENTS[number % len(EVENTS)]())
+        made = EVENTS[number % len(EVENTS)]()
+        event = message_of(made, made.model_dump_json())
         # Past executions stay in the list: what they say must do nothing.
         by = self.executions[pick % len(self.executions)] if self.executions else Execution(99, 0)
-        match kind % 12:
+        match kind:
             case 0:
                 return Sent(self.at, event)
             case 1:
@@ -138,6 +141,11 @@ class World:
                 ordinal, due = self.ordinal(by, "wait"), self.at + 3 if number % 2 else None
                 shared = "shared" if number % 5 == 0 else None
                 return WaitBegan(self.at, by, ordinal, kind_of(Reply), shared, prompt=message_of(Question()), due=due)
+            case 12:
+                said = (kind_of(Job).qualified_name, "{}")
+                return Reloaded(self.at, {by.item: (said,)} if number % 2 else {})
+            case 13:
+                return StateWritten(self.at, by)
             case 10:
                 waits = sorted(self.run.waits)
                 return WaitAbandoned(self.at, by, waits[pick % len(waits)] if waits else "wait/none")
@@ -150,7 +158,7 @@ def plain(value: Any) -> Any:
     """Return `value` with events as their dumps: exceptions inside them are never equal."""
     if isinstance(value, Message):
         return value.kind.name, value.event.model_dump_json()
-    if isinstance(value, (WorkItem, Wait, Contribution)):
+    if isinstance(value, (WorkItem, Wait, Contribution, Utterance)):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value) if field.compare}
     if isinstance(value, Answer):
         return "answer", plain(value.message)
@@ -162,9 +170,9 @@ def plain(value: Any) -> Any:
 def facts(run: Run) -> dict[str, Any]:
     """Everything there is to know of a run, with the order of its queues."""
     shown: dict[str, Any] = {
-        name: value for name, value in vars(run).items() if name not in ("dues", "shape", "exception")
+        name: value for name, value in vars(run).items() if name not in ("dues", "shape", "exception", "recalls")
     }
-    for name in ("items", "waits", "contributions"):
+    for name in ("items", "waits", "contributions", "utterances"):
         shown[name] = sorted((str(key), plain(part)) for key, part in shown[name].items())
     shown["open_waits"] = {name: list(waits) for name, waits in run.open_waits.items() if waits}
     shown["held"] = sorted((buffer, sorted(plain(kinds))) for buffer, kinds in run.held.items() if any(kinds.values()))
@@ -190,7 +198,7 @@ def check_invariants(run: Run) -> None:
     assert run.ending is None or not (run.items or run.waits or run.contributions), "an ended run leaves nothing"
 
 
-choices = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 7), st.integers(0, 63)), max_size=45)
+choices = st.lists(st.tuples(st.integers(0, 13), st.integers(0, 7), st.integers(0, 63)), max_size=45)
 
 
 @settings(max_examples=150, deadline=None)

@@ -102,6 +102,8 @@ class Publication:
     sequence: int
     at: float
     fact: Fact
+    item: int | None = None
+    """The work item whose step published it."""
 
 
 class Reaction:

@@ -120,6 +120,23 @@ class WaitAbandoned:
 
 
 @dataclass(frozen=True, slots=True)
+class StateWritten:
+    """A step wrote state, which is committed with everything it said before."""
+
+    at: float
+    by: Execution
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The run was loaded from its parts: what executed when it left memory executes again."""
+
+    at: float
+    published: dict[int, tuple[tuple[str, str], ...]] = field(default_factory=dict[int, tuple[tuple[str, str], ...]])
+    """What each interrupted item has published since its last state write: qualified names and values."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClockReached:
     """Time has come to `at`: delays and waits that are due by then take their course."""
 
@@ -151,6 +168,8 @@ Input = (
     | Collected
     | WaitBegan
     | WaitAbandoned
+    | StateWritten
+    | Reloaded
     | ClockReached
     | TimeLimitReached
     | CancelRequested

@@ -12,16 +12,21 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, assert_never
 
 from workflow_server.engine.inputs import Answer, Failure
-from workflow_server.engine.message import EventKind, Message
+from workflow_server.engine.message import Message
 from workflow_server.engine.shape import Shape
-from workflow_server.engine.state import Contribution, ItemPhase, Part, Run, Wait, WorkItem
+from workflow_server.engine.state import Contribution, ItemPhase, Part, Run, Utterance, Wait, WorkItem
+from workflow_server.errors import WorkflowError
 from workflow_server.events import load_exception
+from workflow_server.serializers import JsonSerializer
+
+_SERIALIZER = JsonSerializer()
 
 ReadMessage = Callable[[str, str], Message]
 """Makes a message from the routing name of its class and its dump as JSON text."""
 
-FindKind = Callable[[str], EventKind]
-"""Finds a kind by its routing name."""
+
+class LoadError(WorkflowError):
+    """A stored run can't be loaded."""
 
 
 def encode_part(part: Part) -> str:
@@ -38,6 +43,8 @@ def encode_part(part: Part) -> str:
                 message=_message(part.message),
                 completed="null" if completed is None else f"[{','.join(map(_message, completed))}]",
             )
+        case Utterance():
+            return json.dumps({"item": part.item, "place": part.place, "digest": part.digest})
         case _:
             assert_never(part)
 
@@ -58,7 +65,7 @@ def _encode_item(item: WorkItem) -> str:
             "not_before": item.not_before,
             "waits_on": item.waits_on,
             "recoveries": item.recoveries,
-            "holds": item.holds,
+            "since": item.since,
         },
         message=_message(item.message),
     )
@@ -68,14 +75,15 @@ def _encode_wait(wait: Wait) -> str:
     return _splice(
         {
             "step": wait.step,
-            "kind": wait.kind.name,
+            "awaits": wait.awaits,
             "subclasses": wait.subclasses,
             "place": wait.place,
             "holders": wait.holders,
             "due": wait.due,
             "answered": wait.answer is not None,
+            "requirements": _SERIALIZER.serialize_value(wait.requirements),
         },
-        prompt=_message(wait.prompt),
+        prompt="null" if wait.prompt is None else f'{{"name":{json.dumps(wait.prompt[0])},"value":{wait.prompt[1]}}}',
         answer=_message(wait.answer.message if wait.answer else None),
     )
 
@@ -91,6 +99,21 @@ def encode_head(run: Run) -> str:
             "idle": run.idle,
         }
     )
+
+
+def encode_shape(shape: Shape) -> str:
+    """Return a workflow's routing as JSON text; equal shapes give equal text."""
+    steps = {
+        name: {
+            "accepts": sorted(step.accepts),
+            "subclasses": step.subclasses,
+            "num_workers": step.num_workers,
+            "catcher": step.catcher,
+            "max_recoveries": step.max_recoveries,
+        }
+        for name, step in shape.steps.items()
+    }
+    return json.dumps({"workflow": shape.workflow, "steps": steps})
 
 
 def _splice(fields: dict[str, Any], **texts: str) -> str:
@@ -111,12 +134,12 @@ class PartReader:
 
     Args:
         read_message: Makes messages.
-        find_kind: Finds the kinds that waits are for.
+        serializer: Reads the values that waits require.
     """
 
-    def __init__(self, read_message: ReadMessage, find_kind: FindKind) -> None:
+    def __init__(self, read_message: ReadMessage, serializer: JsonSerializer = _SERIALIZER) -> None:
+        self._serializer = serializer
         self._read_message = read_message
-        self._find_kind = find_kind
 
     def load_run(self, shape: Shape, head: str, parts: Mapping[str, str]) -> Run:
         """Return the run that was stored as `head` and `parts`.
@@ -127,17 +150,29 @@ class PartReader:
             parts: What `encode_part` made, by key.
 
         Raises:
-            LookupError: An event's class is unknown.
-            ValueError: A part can't be read.
+            LoadError: A part can't be read, or does not fit the workflow any more; the text names it.
         """
         run = Run(shape)
         fields = json.loads(head)
         run.started = fields["started"]
         run.next_item, run.next_sequence = fields["next_item"], fields["next_sequence"]
-        run.places, run.idle = fields["places"], fields["idle"]
-        loaded = sorted((self._part(key, json.loads(text)) for key, text in parts.items()), key=lambda part: part.place)
+        run.places, run.idle, run.started = fields["places"], fields["idle"], fields["started"]
+        loaded = [self._located(key, text, shape) for key, text in parts.items()]
+        loaded.sort(key=lambda part: part.place)
         _derive(run, loaded)
         return run
+
+    def _located(self, key: str, text: str, shape: Shape) -> Part:
+        """Read a part; what is wrong with it names its key."""
+        try:
+            part = self._part(key, json.loads(text))
+            if isinstance(part, (WorkItem, Wait)) and part.step not in shape.steps:
+                raise LookupError(f"the workflow has no step {part.step!r} any more")
+            if isinstance(part, WorkItem) and not shape.steps[part.step].takes(part.message.kind):
+                raise LookupError(f"step {part.step!r} does not take {part.message.kind.type} any more")
+        except Exception as error:
+            raise LoadError(f"{key}: {error}") from error
+        return part
 
     def _part(self, key: str, fields: dict[str, Any]) -> Part:
         family, _, rest = key.partition("/")
@@ -145,6 +180,8 @@ class PartReader:
             return self._item(int(rest), fields)
         if family == "wait":
             return self._wait(key, fields)
+        if family == "said":
+            return Utterance(key, fields["item"], fields["place"], fields["digest"])
         completed = fields["completed"]
         return Contribution(
             key=key,
@@ -175,18 +212,20 @@ class PartReader:
             not_before=fields["not_before"],
             waits_on=fields["waits_on"],
             recoveries=tuple((name, count) for name, count in fields["recoveries"]),
-            holds=fields["holds"],
+            since=fields["since"],
         )
 
     def _wait(self, key: str, fields: dict[str, Any]) -> Wait:
+        prompt = fields["prompt"]
         return Wait(
             key=key,
             step=fields["step"],
-            kind=self._find_kind(fields["kind"]),
+            awaits=fields["awaits"],
             subclasses=fields["subclasses"],
             place=fields["place"],
             holders=fields["holders"],
-            prompt=self._message(fields["prompt"]),
+            requirements=self._serializer.deserialize_value(fields["requirements"]),
+            prompt=None if prompt is None else (prompt["name"], json.dumps(prompt["value"])),
             due=fields["due"],
             answer=Answer(self._message(fields["answer"])) if fields["answered"] else None,
         )
@@ -200,7 +239,8 @@ class PartReader:
 
 def _derive(run: Run, parts: Iterable[Part]) -> None:
     """Fill in what follows from the parts, which come in the order of their places."""
-    for part in parts:
+    in_order = list(parts)
+    for part in sorted(in_order, key=lambda part: not isinstance(part, WorkItem)):  # what others hold on to comes first
         match part:
             case WorkItem():
                 run.items[part.id] = part
@@ -217,14 +257,21 @@ def _derive(run: Run, parts: Iterable[Part]) -> None:
                     run.remember_due(part.not_before, part.key)
             case Wait():
                 run.waits[part.key] = part
+                for id in part.holders:
+                    run.items[id].holds.add(part.key)
                 if part.answer is None:
-                    run.open_waits.setdefault(part.kind.name, {})[part.key] = part
+                    run.open_waits.setdefault(part.awaits, {})[part.key] = part
                     if part.due is not None:
                         run.remember_due(part.due, part.key)
             case Contribution():
                 run.contributions[part.key] = part
+                if part.item in run.items:
+                    run.items[part.item].holds.add(part.key)
                 if part.message is not None:
                     held = run.held.setdefault(part.buffer, {})
                     held.setdefault(part.message.kind.name, {})[part.key] = part.message
+            case Utterance():
+                run.utterances[part.key] = part
+                run.items[part.item].holds.add(part.key)
             case _:
                 assert_never(part)

@@ -6,6 +6,8 @@
     Returned              finish the work item, then route what it returned; a stop event ends the run
     Failed                retry at once or later, hand over to a `catch_error` handler, or fail the run
     Collected, WaitBegan, WaitAbandoned  see `waiting`
+    StateWritten          see `speech`
+    Reloaded              see `reload`
     ClockReached          let delayed work and waits that are due take their course
     TimeLimitReached, CancelRequested  end the run
 
@@ -35,14 +37,17 @@ from workflow_server.engine.inputs import (
     Failed,
     Input,
     Published,
+    Reloaded,
     Returned,
     Sent,
     Started,
+    StateWritten,
     TimeLimitReached,
     WaitAbandoned,
     WaitBegan,
 )
 from workflow_server.engine.message import Message, message_of
+from workflow_server.engine.reload import reload
 from workflow_server.engine.routing import (
     UNASSIGNED,
     Recoveries,
@@ -55,6 +60,7 @@ from workflow_server.engine.routing import (
     publish,
     requeue_first,
 )
+from workflow_server.engine.speech import forget_speech, remember_send, was_published, was_sent
 from workflow_server.engine.state import ItemPhase, Run, StepLoad, Wait, WorkItem
 from workflow_server.engine.waiting import abandon_wait, begin_wait, collect, forget_item
 from workflow_server.events import StepFailedEvent, StepState
@@ -79,8 +85,7 @@ def reduce(run: Run, input: Input) -> Reaction:
         case Sent():
             _send(run, input, reaction)
         case Published():
-            if input.by is None or run.live(input.by) is not None:
-                publish(run, input.at, input.message, reaction)
+            _publish(run, input, reaction)
         case Returned():
             if (item := run.live(input.by)) is not None:
                 _finish(run, item, input, reaction)
@@ -96,6 +101,12 @@ def reduce(run: Run, input: Input) -> Reaction:
         case WaitAbandoned():
             if (item := run.live(input.by)) is not None:
                 abandon_wait(run, item, input, reaction)
+        case StateWritten():
+            if (item := run.live(input.by)) is not None:
+                forget_speech(run, item, reaction)
+                reaction.changed.add(item.key)
+        case Reloaded():
+            reload(run, input, reaction)
         case ClockReached():
             _catch_up(run, input.at, reaction)
         case TimeLimitReached():
@@ -119,18 +130,31 @@ def _start(run: Run, started: Started, reaction: Reaction) -> None:
 
 def _send(run: Run, sent: Sent, reaction: Reaction) -> None:
     recoveries: Recoveries = ()
+    item: WorkItem | None = None
     if sent.by is not None:
         item = run.live(sent.by)
-        if item is None:
+        if item is None or was_sent(run, item, sent):
             return
         recoveries = item.recoveries
     if sent.step is None:
         deliver(run, sent.at, sent.message, reaction, recoveries=recoveries)
     else:
         reaction.verdict = deliver_to(run, sent.at, sent.message, sent.step, reaction, recoveries=recoveries)
-    if sent.by is None and reaction.verdict is None:
+    if reaction.verdict is not None:
+        return
+    if item is not None:
+        remember_send(run, item, sent, reaction)
+    else:
         # An event from outside begins a new stretch of work: idleness after it is announced anew.
         run.idle = False
+
+
+def _publish(run: Run, published: Published, reaction: Reaction) -> None:
+    item = None if published.by is None else run.live(published.by)
+    if item is None and published.by is not None:
+        return
+    if item is None or not was_published(run, item, published):
+        publish(run, published.at, published.message, reaction, None if item is None else item.id)
 
 
 def _finish(run: Run, item: WorkItem, returned: Returned, reaction: Reaction) -> None:
@@ -153,6 +177,7 @@ def _fail(run: Run, item: WorkItem, failed: Failed, reaction: Reaction) -> None:
     at = failed.at
     _leave_worker(run, at, item, None, reaction)
     item.failures += 1
+    forget_speech(run, item, reaction)
     item.incarnation += 1
     item.last_failure, item.last_failed_at = failed.failure, at
     reaction.changed.add(item.key)
@@ -225,8 +250,8 @@ def _end(run: Run, at: float, ending: Ending, fact: Fact, reaction: Reaction) ->
     run.ending = ending
     run.active_at_end = run.active_steps
     reaction.changed.update(item.key for item in run.items.values())
-    reaction.changed.update((*run.waits, *run.contributions))
-    for parts in (run.items, run.waits, run.contributions, run.held, run.open_waits):
+    reaction.changed.update((*run.waits, *run.contributions, *run.utterances))
+    for parts in (run.items, run.waits, run.contributions, run.utterances, run.recalls, run.held, run.open_waits):
         parts.clear()
     run.waiting.clear()
     run.dues.clear()

@@ -23,9 +23,9 @@ UNASSIGNED = "<enqueued>"
 Recoveries = tuple[tuple[str, int], ...]
 
 
-def publish(run: Run, at: float, fact: Fact, reaction: Reaction) -> None:
-    """Put `fact` on the stream, under the next sequence number."""
-    reaction.publications.append(Publication(run.next_sequence, at, fact))
+def publish(run: Run, at: float, fact: Fact, reaction: Reaction, item: int | None = None) -> None:
+    """Put `fact` on the stream, under the next sequence number; `item` if a step published it."""
+    reaction.publications.append(Publication(run.next_sequence, at, fact, item))
     run.next_sequence += 1
 
 
@@ -72,7 +72,7 @@ def answer_waits(run: Run, at: float, message: Message, step: str | None, reacti
 def answer_wait(run: Run, at: float, wait: Wait, answer: Answer, reaction: Reaction) -> None:
     """Close `wait` with `answer`; whoever is suspended in it goes on as soon as a slot is free."""
     wait.answer = answer
-    run.open_waits[wait.kind.name].pop(wait.key, None)
+    run.open_waits[wait.awaits].pop(wait.key, None)
     reaction.changed.add(wait.key)
     for id in wait.holders:
         item = run.items[id]
@@ -134,9 +134,10 @@ def fill_slots(run: Run, at: float, step: str, reaction: Reaction) -> None:
             item.first_started = at
         reaction.changed.add(item.key)
         publish(run, at, StepChanged(step, StepState.RUNNING, str(worker), item.message.kind.type), reaction)
-        if resumed:
+        if resumed and not item.asleep:
             _resume(run, item, reaction)
         else:
+            item.asleep, item.waits_on = False, []
             reaction.effects.append(StartStep(item.execution, step, item.message, item.failures))
 
 

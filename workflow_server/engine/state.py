@@ -7,7 +7,7 @@ changed; loading reads them all and derives the rest.
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -53,8 +53,12 @@ class WorkItem:
     """Keys of the waits it is suspended in: one, or several if it awaits them side by side."""
     recoveries: tuple[tuple[str, int], ...] = ()
     """How often each `catch_error` handler has recovered this lineage of events."""
-    holds: list[str] = field(default_factory=list[str])
-    """Keys of the waits and contributions that it has begun and made."""
+    since: int = 0
+    """Sequence from which on its publications are remembered, see `speech`."""
+    asleep: bool = field(default=False, compare=False)
+    """Whether it waits without being in memory: once answered, its step runs again from its top. A reload sets it."""
+    holds: set[str] = field(default_factory=set[str])
+    """Keys of the waits it has begun, and of the contributions and sends it has made; follows from those."""
 
     @property
     def key(self) -> str:
@@ -73,7 +77,8 @@ class Wait:
 
     key: str
     step: str
-    kind: EventKind
+    awaits: str
+    """Routing name of the class it is for."""
     subclasses: bool
     place: int
     """Counts beginnings, so that waits keep their order."""
@@ -81,13 +86,14 @@ class Wait:
     """The items that began it."""
     requirements: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
     """Not stored: values of any kind. A step that runs again brings them back."""
-    prompt: Message | None = None
+    prompt: tuple[str, str] | None = None
+    """In a stored run, the question that was published: qualified name and dump, for people who look."""
     due: float | None = None
     answer: Answer | None = None
 
     def matches(self, kind: EventKind) -> bool:
         """Tell whether events of `kind` answer it (its requirements apart)."""
-        return self.kind.name == kind.name or (self.subclasses and self.kind.name in kind.lineage)
+        return self.awaits == kind.name or (self.subclasses and self.awaits in kind.lineage)
 
 
 @dataclass(slots=True)
@@ -105,7 +111,28 @@ class Contribution:
     """The set that this contribution completed, kept until its item is done."""
 
 
-Part = WorkItem | Wait | Contribution
+@dataclass(slots=True)
+class Utterance:
+    """An event that an item has sent since its last state write, remembered by its digest; see `speech`."""
+
+    key: str
+    item: int
+    place: int
+    """Counts sends."""
+    digest: str
+
+
+@dataclass(slots=True)
+class Recall:
+    """What an interrupted item has said already, and will not be heard to say again."""
+
+    sends: Counter[str]
+    """Digests of its sends, with how often."""
+    publications: deque[tuple[str, str]]
+    """Qualified names and values of its publications, in order."""
+
+
+Part = WorkItem | Wait | Contribution | Utterance
 
 
 @dataclass(slots=True)
@@ -158,6 +185,9 @@ class Run:
         self.items: dict[int, WorkItem] = {}
         self.waits: dict[str, Wait] = {}
         self.contributions: dict[str, Contribution] = {}
+        self.utterances: dict[str, Utterance] = {}
+        self.recalls: dict[int, Recall] = {}
+        """What interrupted items have said, by item; not stored, a reload makes them."""
         # From here on everything follows from the parts.
         self.loads: dict[str, StepLoad] = {name: StepLoad() for name in shape.steps}
         self.held: dict[str, dict[str, dict[str, Message]]] = {}
@@ -179,7 +209,9 @@ class Run:
         family, _, rest = key.partition("/")
         if family == "item":
             return self.items.get(int(rest))
-        return self.waits.get(key) if family == "wait" else self.contributions.get(key)
+        if family == "wait":
+            return self.waits.get(key)
+        return self.contributions.get(key) if family == "gave" else self.utterances.get(key)
 
     def next_place(self) -> int:
         """Return the next place in queues and buffers."""

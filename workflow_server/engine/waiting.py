@@ -13,6 +13,7 @@ from workflow_server.engine.effects import Reaction, StepChanged
 from workflow_server.engine.inputs import Collected, Suspended, WaitAbandoned, WaitBegan
 from workflow_server.engine.message import Message
 from workflow_server.engine.routing import fill_slots, free_slot, publish
+from workflow_server.engine.speech import forget_speech
 from workflow_server.engine.state import Contribution, ItemPhase, Run, Wait, WorkItem
 from workflow_server.events import StepState
 
@@ -26,7 +27,7 @@ def begin_wait(run: Run, item: WorkItem, began: WaitBegan, reaction: Reaction) -
         wait = _open_wait(run, key, item, began, reaction)
     if item.id not in wait.holders:
         wait.holders.append(item.id)
-        item.holds.append(key)
+        item.holds.add(key)
         reaction.changed.add(key)
     if wait.answer is not None:
         reaction.verdict = wait.answer
@@ -58,11 +59,11 @@ def _open_wait(run: Run, key: str, item: WorkItem, began: WaitBegan, reaction: R
     wait = Wait(
         key=key,
         step=item.step,
-        kind=began.kind,
+        awaits=began.kind.name,
         subclasses=run.shape.steps[item.step].subclasses,
         place=run.next_place(),
         holders=[],
-        prompt=began.prompt,
+        prompt=_question(began.prompt),
         due=began.due,
     )
     run.waits[key] = wait
@@ -73,6 +74,10 @@ def _open_wait(run: Run, key: str, item: WorkItem, began: WaitBegan, reaction: R
     return wait
 
 
+def _question(prompt: Message | None) -> tuple[str, str] | None:
+    return None if prompt is None or prompt.value is None else (prompt.kind.qualified_name, prompt.value)
+
+
 def abandon_wait(run: Run, item: WorkItem, abandoned: WaitAbandoned, reaction: Reaction) -> None:
     """Close a wait that its step no longer awaits; the step goes on at once, over its limit of workers if need be."""
     key = abandoned.wait
@@ -81,7 +86,7 @@ def abandon_wait(run: Run, item: WorkItem, abandoned: WaitAbandoned, reaction: R
     item.waits_on.remove(key)
     reaction.changed.update((key, item.key))
     if key not in item.waits_on:  # else another task of the step awaits the same wait
-        item.holds.remove(key)
+        item.holds.discard(key)
         _let_go(run, run.waits[key], item)
     if item.phase is ItemPhase.RUNNING:
         return
@@ -99,7 +104,7 @@ def _let_go(run: Run, wait: Wait, item: WorkItem) -> None:
     wait.holders.remove(item.id)
     if not wait.holders:
         del run.waits[wait.key]
-        run.open_waits.get(wait.kind.name, {}).pop(wait.key, None)
+        run.open_waits.get(wait.awaits, {}).pop(wait.key, None)
 
 
 def collect(run: Run, item: WorkItem, given: Collected, reaction: Reaction) -> None:
@@ -121,7 +126,7 @@ def collect(run: Run, item: WorkItem, given: Collected, reaction: Reaction) -> N
     same = run.held.setdefault(buffer, {}).setdefault(kind, {})
     made = Contribution(key, buffer, item.id, run.next_place(), None)
     run.contributions[key] = made
-    item.holds.append(key)
+    item.holds.add(key)
     reaction.changed.update((key, item.key))
     if len(same) < given.expected.count(kind):
         made.message = same[key] = given.message
@@ -149,6 +154,7 @@ def _take_set(run: Run, buffer: str, expected: tuple[str, ...], reaction: Reacti
 
 def forget_item(run: Run, item: WorkItem, reaction: Reaction) -> None:
     """Remove a finished item, with the waits and the contributions that nobody needs any more."""
+    forget_speech(run, item, reaction)
     del run.items[item.id]
     run.waiting.discard(item.id)
     reaction.changed.add(item.key)

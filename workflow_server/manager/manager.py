@@ -51,11 +51,12 @@ from workflow_server.api.outcomes import (
 )
 from workflow_server.errors import SerializationError, StoreError
 from workflow_server.manager.options import ManagerOptions
+from workflow_server.manager.revival import Blocked, Revival
 from workflow_server.manager.runs import ActiveRun, ActiveRuns
 from workflow_server.manager.served import ServedWorkflow, WrongStartEvent
 from workflow_server.runtime.feed import EventFeed, HandlerListing, News
 from workflow_server.runtime.host import current_host
-from workflow_server.runtime.workflow import new_id
+from workflow_server.runtime.ids import new_id
 from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery, Verdict
 from workflow_server.wire.envelopes import EventValidationError
 from workflow_server.wire.records import HandlerRecord
@@ -90,12 +91,18 @@ class HandlerManager:
     async def start(self) -> None:
         """Make ready for commands, on the running loop."""
         await self._store.start()
-        self._runs = ActiveRuns(current_host(), self._store, self._news)
+        self._runs = ActiveRuns(current_host(), self._store, self._news, self._options.idle_timeout)
+        self._revival = Revival(self._workflows, self._store, self._runs)
+        self._runs.on_release = self._revival.look_at_timers
+        if self._store.keeps_parts:
+            self._revival.begin()
 
     async def stop(self) -> None:
         """Refuse new work, let running steps end within the grace time, stop the rest, and close the store."""
         runs, self._runs = self._runs, None
         if runs is not None:
+            if self._store.keeps_parts:
+                await self._revival.end()
             self.unstopped = await runs.stop(self._options.shutdown_grace)
             if self.unstopped:
                 log.warning("Left behind at the stop, because they ignore cancellation: %s", ", ".join(self.unstopped))
@@ -133,9 +140,9 @@ class HandlerManager:
             case StartRun():
                 return await self._start(runs, command)
             case SendEvent():
-                return await self._send(runs, command)
+                return await self._send(command)
             case CancelHandler():
-                return await self._cancel(runs, command)
+                return await self._cancel(command)
 
     def _readiness(self) -> Readiness:
         if self._runs is None:
@@ -196,8 +203,8 @@ class HandlerManager:
 
     # Events from outside
 
-    async def _send(self, runs: ActiveRuns, command: SendEvent) -> Outcome:
-        found = await self._running(runs, command.handler_id)
+    async def _send(self, command: SendEvent) -> Outcome:
+        found = await self._running(command.handler_id)
         if isinstance(found, Refused):
             return found
         try:
@@ -213,28 +220,29 @@ class HandlerManager:
             return _invalid(f"Failed to send event: {refusal.describe(type(event))}")
         return EventAccepted()
 
-    async def _running(self, runs: ActiveRuns, handler_id: str) -> ActiveRun | Refused:
-        run = runs.get(handler_id)
+    async def _running(self, handler_id: str) -> ActiveRun | Refused:
+        try:
+            run = await self._revival.open(handler_id)
+        except Blocked as error:
+            return Refused(Refusal.CONFLICT, f"Handler '{handler_id}' can't go on: {error}")
         if run is not None and run.runner.run.ending is None:
             return run
-        record = await self._store.handler(handler_id)
-        if record is None:
-            return _NO_HANDLER
-        if record.status != "running":
-            return Refused(Refusal.CONFLICT, "Workflow already completed")
-        # Its end is being committed, or another server has it.
-        return Refused(Refusal.CONFLICT, f"Handler '{handler_id}' can't take events right now")
+        known = run is not None or await self._store.handler(handler_id) is not None
+        return Refused(Refusal.CONFLICT, "Workflow already completed") if known else _NO_HANDLER
 
     # Cancelling
 
-    async def _cancel(self, runs: ActiveRuns, command: CancelHandler) -> Outcome:
+    async def _cancel(self, command: CancelHandler) -> Outcome:
         record = await self._store.handler(command.handler_id)
         if record is None or (record.status != "running" and not command.purge):
             return _NO_HANDLER
-        run = runs.get(command.handler_id)
         unstopped: tuple[str, ...] = ()
-        if run is not None:
-            unstopped = await run.runner.cancel(self._options.cancel_within)
+        try:
+            run = await self._revival.open(command.handler_id)
+            if run is not None:
+                unstopped = await run.runner.cancel(self._options.cancel_within)
+        except Blocked:
+            await self._revival.cancel_blocked(command.handler_id)
         if not command.purge:
             return Cancelled(unstopped)
         return Deleted(unstopped) if await self._store.delete(command.handler_id) else _NO_HANDLER

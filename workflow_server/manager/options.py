@@ -15,5 +15,7 @@ class ManagerOptions:
     """How long a cancel waits for steps to stop."""
     accept_context_api: bool = False
     """Whether clients may hand in a context to start from."""
+    idle_timeout: float | None = 60.0
+    """A run that only waits leaves memory after this; `None` for never."""
     shutdown_grace: float = 10.0
     """How long stopping lets running steps go on."""

@@ -1,19 +1,24 @@
-"""The runs that are alive in this process, by handler."""
+"""The runs that are alive in this process, by handler: how they begin, leave memory and stop."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 import anyio
 
 from workflow_server.engine.inputs import Misdirected, Sent
+from workflow_server.engine.state import Run
 from workflow_server.errors import StoreError
 from workflow_server.events import Event
 from workflow_server.manager.served import ServedWorkflow
-from workflow_server.runtime.committer import Committer, StoredJournal
+from workflow_server.runtime.alarms import Alarm
+from workflow_server.runtime.committer import Committer
 from workflow_server.runtime.feed import News
 from workflow_server.runtime.host import Host
+from workflow_server.runtime.ids import new_id
 from workflow_server.runtime.runner import Runner
-from workflow_server.runtime.workflow import new_id
-from workflow_server.stores.base import AbstractWorkflowStore, Verdict
+from workflow_server.runtime.stored_journal import StoredJournal
+from workflow_server.stores.base import AbstractWorkflowStore, StoredRun, Verdict
 from workflow_server.wire.records import HandlerRecord
 
 STOP_WITHIN = 1.0
@@ -30,6 +35,9 @@ class ActiveRun:
         self.served = served
         self.runner = runner
         self.journal = journal
+        self.awaited = 0
+        """How many clients wait for its end."""
+        self.idle_alarm: Alarm | None = None
 
     async def accepted(self) -> Verdict:
         """Wait for the first commit and return what the store said to it."""
@@ -57,29 +65,55 @@ class ActiveRun:
 
     async def end(self) -> HandlerRecord | None:
         """Wait for the run's end and return its record; `None` if the server lets go of the run before."""
-        await self.runner.ended.wait()
+        self.awaited += 1
+        try:
+            await self.runner.ended.wait()
+        finally:
+            self.awaited -= 1
         return None if self.journal.record.status == "running" else self.journal.record
+
+    @property
+    def only_waits(self) -> bool:
+        """Whether it could leave memory and nobody would notice."""
+        return (
+            self.journal.record.phase in ("waiting", "idle")
+            and not self.journal.pending
+            and not self.awaited
+            and all(execution.suspended for execution in self.runner.executions.values())
+        )
 
 
 class ActiveRuns:
-    """All runs of a server that are alive.
+    """All runs of a server that are alive in memory.
 
     Args:
         host: The loop's shared means.
         store: Keeps them.
         news: Wakes readers of their events.
+        idle_timeout: Seconds after which a run that only waits leaves memory; `None` for never.
     """
 
-    def __init__(self, host: Host, store: AbstractWorkflowStore, news: News) -> None:
-        self._host = host
+    def __init__(
+        self,
+        host: Host,
+        store: AbstractWorkflowStore,
+        news: News,
+        idle_timeout: float | None = None,
+    ) -> None:
+        self.host = host
         self._committer = Committer(host, store, news)
         self._by_handler: dict[str, ActiveRun] = {}
+        # A run that can't be loaded again must stay.
+        self._idle_timeout = idle_timeout if store.keeps_parts else None
+        self.on_release: Callable[[], None] | None = None
+        """Called when a run has left memory."""
+        self._stopping = False
 
     def get(self, handler_id: str) -> ActiveRun | None:
         """Return the live run of a handler, or `None`."""
         return self._by_handler.get(handler_id)
 
-    def start(self, served: ServedWorkflow, handler_id: str, event: Event, state: dict[str, str]) -> ActiveRun:
+    def start(self, served: ServedWorkflow, handler_id: str, event: Event, state: Mapping[str, str]) -> ActiveRun:
         """Begin a run; it is accepted once its first commit is.
 
         Args:
@@ -93,9 +127,9 @@ class ActiveRuns:
             ValueError: The state can't be read.
             WorkflowRuntimeError: Runs of the same `Workflow` instance are alive on another event loop.
         """
-        served.workflow.settle_on(self._host)
-        run_id, now = new_id(), self._host.clock()
-        runner = served.make_runner(self._host, run_id, state)
+        served.workflow.settle_on(self.host)
+        run_id, now = new_id(), self.host.clock()
+        runner = served.make_runner(self.host, run_id, state)
         record = HandlerRecord(
             handler_id=handler_id,
             workflow_name=served.name,
@@ -108,15 +142,92 @@ class ActiveRuns:
         runner.journal = journal = StoredJournal(self._committer, runner, record)
         start = runner.message(event)  # refused now if it can't be encoded, before anything is written
         image = runner.store.bind(journal, served.workflow.serializer)
-        run = self._by_handler[handler_id] = ActiveRun(handler_id, served, runner, journal)
-        runner.on_end.append(lambda: self._forget(handler_id))
-        journal.prepare(image)
-        if not served.workflow.launch(runner, start):
+        run = self._add(ActiveRun(handler_id, served, runner, journal))
+        journal.prepare(start, image)
+        if not served.workflow.launch(runner, lambda: runner.begin(start)):
             journal.touch({})
         return run
 
-    def _forget(self, handler_id: str) -> None:
-        self._by_handler.pop(handler_id, None)
+    def revive(
+        self,
+        served: ServedWorkflow,
+        stored: StoredRun,
+        loaded: Run,
+        published: dict[int, tuple[tuple[str, str], ...]],
+    ) -> ActiveRun:
+        """Go on with a run that was loaded.
+
+        Args:
+            served: The workflow.
+            stored: What the store has of the run.
+            loaded: The run.
+            published: What each interrupted item has published since its last state write.
+
+        Raises:
+            LookupError: A class is gone.
+            ValueError: The state or the start event can't be read.
+            WorkflowRuntimeError: Runs of the same `Workflow` instance are alive on another event loop.
+        """
+        served.workflow.settle_on(self.host)
+        record = stored.record
+        runner = served.make_runner(self.host, record.run_id, stored.state, loaded)
+        start = None if loaded.started else served.read_stored_start(stored)
+        runner.journal = journal = StoredJournal(self._committer, runner, record, stored)
+        runner.store.bind(journal, served.workflow.serializer)
+        run = self._add(ActiveRun(record.handler_id, served, runner, journal))
+
+        def go() -> None:
+            if start is not None:
+                runner.begin(start)
+            else:
+                runner.revive(published, stored.alive)
+
+        served.workflow.launch(runner, go)
+        return run
+
+    def _add(self, run: ActiveRun) -> ActiveRun:
+        self._by_handler[run.handler_id] = run
+        run.runner.on_end.append(lambda: self._forget(run))
+        if self._idle_timeout is not None:
+            run.journal.on_commit = lambda: self._look_whether_idle(run)
+        return run
+
+    def _forget(self, run: ActiveRun) -> None:
+        if self._by_handler.get(run.handler_id) is run:
+            del self._by_handler[run.handler_id]
+        if run.idle_alarm is not None:
+            run.idle_alarm.cancel()
+
+    # Leaving memory
+
+    def _look_whether_idle(self, run: ActiveRun) -> None:
+        phase = run.journal.record.phase
+        if phase == "idle" and run.journal.leaving and run.only_waits:
+            run.runner.drop()
+            if self.on_release is not None:
+                self.on_release()
+        elif phase == "waiting":
+            if run.idle_alarm is None:
+                self._set_idle_alarm(run)
+        elif run.idle_alarm is not None:
+            run.idle_alarm.cancel()
+            run.idle_alarm = None
+
+    def _set_idle_alarm(self, run: ActiveRun) -> None:
+        assert self._idle_timeout is not None
+        at = self.host.port.now() + self._idle_timeout
+        run.idle_alarm = self.host.alarms.set(at, lambda: self._release(run))
+
+    def _release(self, run: ActiveRun) -> None:
+        run.idle_alarm = None
+        if self._stopping or run.runner.dropped:
+            return
+        if not run.only_waits:
+            self._set_idle_alarm(run)
+            return
+        # It leaves when the store knows that it has left, unless something happens meanwhile.
+        run.journal.leaving = True
+        run.journal.touch({})
 
     async def stop(self, grace: float) -> tuple[str, ...]:
         """Start no further step, let running ones end within `grace` seconds, then stop them all.
@@ -124,6 +235,7 @@ class ActiveRuns:
         Returns:
             Names of the steps that ignored being cancelled, and are left to themselves.
         """
+        self._stopping = True
         runners = [run.runner for run in self._by_handler.values()]
         for runner in runners:
             runner.hold()

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from workflow_server.api.commands import MISSING
 from workflow_server.definition.graph import draw
+from workflow_server.engine.message import Message, message_of
+from workflow_server.engine.parts import PartReader
+from workflow_server.engine.state import Run
 from workflow_server.errors import ServerUsageError
-from workflow_server.events import Event, StartEvent, json_schema
+from workflow_server.events import (
+    Event,
+    HumanResponseEvent,
+    InputRequiredEvent,
+    StartEvent,
+    StepFailedEvent,
+    StopEvent,
+    json_schema,
+)
 from workflow_server.naming import TypeTable, qualified_name
 from workflow_server.runtime.context import Context
 from workflow_server.runtime.host import Host
 from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.state_store import DictState, InMemoryStateStore, load_state
 from workflow_server.runtime.workflow import Workflow
+from workflow_server.stores.base import StoredRun
 from workflow_server.wire.envelopes import EventValidationError, read_event
+
+_FRAMEWORK_EVENTS = (Event, StartEvent, StopEvent, InputRequiredEvent, HumanResponseEvent, StepFailedEvent)
+"""Classes that may occur in a stored run of any workflow."""
 
 
 class ServedWorkflow:
@@ -35,6 +51,7 @@ class ServedWorkflow:
         self.workflow = workflow
         self.additional_events = additional_events
         self._events = TypeTable((*workflow.events, *additional_events))
+        self._stored_events = TypeTable((*workflow.events, *additional_events, *_FRAMEWORK_EVENTS))
 
     # What clients send
 
@@ -80,13 +97,41 @@ class ServedWorkflow:
 
     # Its runs
 
-    def make_runner(self, host: Host, run_id: str, state: dict[str, str]) -> Runner:
-        """Return a runner for a new run, not yet begun and without a journal.
+    def read_run(self, stored: StoredRun) -> Run:
+        """Return a run as the store has it.
+
+        Raises:
+            LoadError: A part can't be read, or does not fit the workflow any more; the text names it.
+        """
+        reader = PartReader(self._read_stored)
+        return reader.load_run(self.workflow.shape, stored.head, stored.parts)
+
+    def read_stored_start(self, stored: StoredRun) -> Message:
+        """Return the start event of a run as the store has it.
+
+        Raises:
+            LookupError: Its class is gone.
+            ValueError: It does not fit its class any more.
+        """
+        return self._read_stored(stored.start.qualified_name, stored.start.value)
+
+    def _read_stored(self, name: str, value: str) -> Message:
+        return message_of(self._find_class(name).model_validate_json(value), value)
+
+    def _find_class(self, name: str) -> type[Event]:
+        found = self._stored_events.find(name)
+        if found is None or not issubclass(found, Event):
+            raise LookupError(f"the workflow has no event {name!r} any more")
+        return found
+
+    def make_runner(self, host: Host, run_id: str, state: Mapping[str, str], run: Run | None = None) -> Runner:
+        """Return a runner that is not begun, and without a journal.
 
         Args:
             host: The loop's shared means.
             run_id: Its id.
-            state: What an earlier run of the handler left, as JSON text by key.
+            state: What the run, or an earlier run of the handler, has in `ctx.store`, as JSON text by key.
+            run: The run, if it was loaded; `None` for a new one.
 
         Raises:
             ValueError: The state can't be read, or its type has fields without defaults.
@@ -95,7 +140,7 @@ class ServedWorkflow:
         store = InMemoryStateStore(load_state(state, state_type, self.workflow.serializer))
         context: Context[Any] = Context(self.workflow)
         context.use_store(store)
-        return Runner(host, self.workflow.plan(run_id, context.for_step), store)
+        return Runner(host, self.workflow.plan(run_id, context.for_step), store, run)
 
 
 class WrongStartEvent(EventValidationError):

@@ -16,12 +16,15 @@ T = TypeVar("T")
 
 
 @coroutine
-def drive(steps: Coroutine[Any, Any, T], context: Context) -> Generator[Any, Any, T]:
+def drive(
+    steps: Coroutine[Any, Any, T], context: Context, on_suspension: Callable[[], None] | None = None
+) -> Generator[Any, Any, T]:
     """Await `steps` with the context variables of `context`.
 
     Args:
         steps: The coroutine.
         context: Entered for each stretch of it between two suspensions.
+        on_suspension: Called each time it has suspended itself.
 
     Returns:
         What it returns; what it raises is raised.
@@ -37,6 +40,8 @@ def drive(steps: Coroutine[Any, Any, T], context: Context) -> Generator[Any, Any
         except GeneratorExit as error:
             # Nobody closes it here; left as it is, it would look as if the loop closed the worker.
             raise RuntimeError("The coroutine raised GeneratorExit") from error
+        if on_suspension is not None:
+            on_suspension()
         try:
             value = yield yielded
             advance = steps.send

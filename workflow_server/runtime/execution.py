@@ -53,6 +53,7 @@ class StepExecution:
         self._mercy = anyio.CancelScope()
         self.context: Any = None
         """The `Context` that the step is given."""
+        self._leaving = False
         self._ordinals: Counter[tuple[str, str]] = Counter()
         self._pending: dict[str, list[_Pending]] = {}
 
@@ -74,7 +75,8 @@ class StepExecution:
         owner = () if self.step.free else (workflow,)
         with self._mercy:
             if config.is_async:
-                return await drive(variables.run(function, *owner, **arguments), variables)
+                steps = variables.run(function, *owner, **arguments)
+                return await drive(steps, variables, self._note_suspension)
             return await threads.call(lambda: function(*owner, **arguments), variables)
 
     def next_ordinal(self, family: str, name: str) -> int:
@@ -110,6 +112,15 @@ class StepExecution:
     def suspended(self) -> bool:
         """Whether it waits for an event."""
         return bool(self._pending)
+
+    def stop_when_suspended(self) -> None:
+        """Cancel it as soon as it waits for something."""
+        self._leaving = True
+
+    def _note_suspension(self) -> None:
+        if self._leaving:
+            self._leaving = False
+            self.stop()
 
     def stop(self) -> None:
         """Cancel it; what it still says or returns is not heard."""

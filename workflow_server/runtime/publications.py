@@ -129,7 +129,9 @@ def record_of(publication: Publication) -> EventRecord:
     else:
         event = event_of(fact)
         kind, value = kind_of(type(event)), encode_event(event)
-    return EventRecord(publication.sequence, publication.at, kind.type, kind.qualified_name, kind.types, value)
+    return EventRecord(
+        publication.sequence, publication.at, kind.type, kind.qualified_name, kind.types, value, publication.item
+    )
 
 
 def _step_json(fact: StepChanged) -> str:

@@ -23,9 +23,9 @@ from workflow_server.engine.inputs import (
     ClockReached,
     Failed,
     Input,
+    Reloaded,
     Returned,
     Started,
-    TimeLimitReached,
 )
 from workflow_server.engine.message import Message, message_of
 from workflow_server.engine.reduce import reduce
@@ -33,13 +33,14 @@ from workflow_server.engine.state import Run
 from workflow_server.events import Event
 from workflow_server.runtime import failures
 from workflow_server.runtime.alarms import Alarm
-from workflow_server.runtime.execution import StepExecution
+from workflow_server.runtime.execution import StepExecution, current_execution
 from workflow_server.runtime.host import Host
 from workflow_server.runtime.journal import Journal
 from workflow_server.runtime.loop import uninterruptible
 from workflow_server.runtime.plan import Plan
 from workflow_server.runtime.publications import encode_event
 from workflow_server.runtime.state_store import InMemoryStateStore
+from workflow_server.runtime.timers import RunTimers
 from workflow_server.runtime.verbose import tell
 
 STEPS_PER_TURN = 16
@@ -57,13 +58,15 @@ class Runner:
         host: The loop's shared means.
         plan: What to run.
         store: The run's state.
+        run: The run, if it was loaded; else it is a new one.
     """
 
-    def __init__(self, host: Host, plan: Plan, store: InMemoryStateStore[Any]) -> None:
+    def __init__(self, host: Host, plan: Plan, store: InMemoryStateStore[Any], run: Run | None = None) -> None:
         self.host = host
         self.plan = plan
         self.store = store
-        self.run = Run(plan.shape)
+        self.run = run or Run(plan.shape)
+        self.timers = RunTimers(host, plan.time_limit, self.run, self.apply)
         self.journal: Journal
         """Set by whoever makes the runner, before `begin`."""
         self.dropped = False
@@ -80,19 +83,26 @@ class Runner:
         self._variables = copy_context()
         self._ready: deque[StartStep] = deque()
         self._worker_is_free = False
-        self._time_limit_alarm: Alarm | None = None
-        self._due_alarm: Alarm | None = None
         self._mercy_alarm: Alarm | None = None
-        self._due_at: float | None = None
 
     # Inputs
 
     def begin(self, start: Message) -> None:
         """Start the run: its time begins to count."""
-        if self.plan.time_limit is not None:
-            at = self.host.port.now() + self.plan.time_limit
-            self._time_limit_alarm = self.host.alarms.set(at, self._reach_time_limit)
+        self.timers.begin(0.0)
         self.apply(Started(self.host.clock(), start))
+
+    def revive(self, published: dict[int, tuple[tuple[str, str], ...]], alive: float) -> None:
+        """Go on with a run that was loaded: its time counts on, what was interrupted executes again.
+
+        Args:
+            published: What each interrupted item has published since its last state write.
+            alive: Seconds that the run has been alive before.
+        """
+        self.timers.begin(alive)
+        now = self.host.clock()
+        self.apply(Reloaded(now, published))
+        self.apply(ClockReached(now))
 
     @uninterruptible
     def apply(self, input: Input) -> Any:
@@ -105,7 +115,7 @@ class Runner:
             if self.plan.verbose:
                 tell(reaction.publications)
             self.journal.take(reaction)
-            self._watch_due()
+            self.timers.follow()
         return reaction.verdict
 
     def message(self, event: Event) -> Message:
@@ -161,27 +171,6 @@ class Runner:
             self._stirred.set()
             self._stirred = None
 
-    def _reach_time_limit(self) -> None:
-        assert self.plan.time_limit is not None
-        self.apply(TimeLimitReached(self.host.clock(), self.plan.time_limit))
-
-    def _watch_due(self) -> None:
-        due = self.run.next_due()
-        at = None if due is None else due[0]
-        if at == self._due_at:
-            return
-        if self._due_alarm is not None:
-            self._due_alarm.cancel()
-        self._due_at, self._due_alarm = at, None
-        if at is not None:
-            now = self.host.clock()
-            self._due_alarm = self.host.alarms.set(self.host.port.now() + max(0.0, at - now), self._reach_due)
-
-    def _reach_due(self) -> None:
-        self._due_at = None
-        self.apply(ClockReached(self.host.clock()))
-        self._watch_due()
-
     # Effects
 
     def perform(self, effects: Iterable[Effect]) -> None:
@@ -219,9 +208,7 @@ class Runner:
     def silence(self) -> None:
         """Stop all steps and alarms; nothing more comes from this runner."""
         self._ready.clear()
-        for alarm in (self._time_limit_alarm, self._due_alarm):
-            if alarm is not None:
-                alarm.cancel()
+        self.timers.cancel()
         stopped, self.executions = self.executions, {}
         self._unwinding.update(stopped.values())
         for execution in stopped.values():
@@ -273,6 +260,12 @@ class Runner:
             self.apply(ended)
             self._worker_is_free = False
         return failures.no_cancellation_left()
+
+    def wrote_state(self) -> None:
+        """Note that a step has a state write committed: if its run is held, it goes on to its next suspension only."""
+        execution = current_execution()
+        if self._held and execution is not None:
+            execution.stop_when_suspended()
 
     def _leave(self, execution: StepExecution) -> None:
         if self.executions.get(execution.id.item) is execution:

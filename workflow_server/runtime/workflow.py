@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
-import string
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +12,6 @@ from pydantic import ValidationError
 from workflow_server.definition.compiled import FREE_STEPS, Definition, check_free_step, compile_definition
 from workflow_server.definition.step import StepFunction, WorkflowGraphCheck
 from workflow_server.definition.validation import check_names_of_graph_checks, check_num_concurrent_runs, validate
-from workflow_server.engine.message import Message
 from workflow_server.engine.shape import Shape, shape_of
 from workflow_server.errors import WorkflowConfigurationError, WorkflowRuntimeError
 from workflow_server.events import Event, StartEvent, StopEvent
@@ -23,6 +20,7 @@ from workflow_server.runtime.context import Context
 from workflow_server.runtime.gate import Gate
 from workflow_server.runtime.handler import WorkflowHandler
 from workflow_server.runtime.host import Host, current_host
+from workflow_server.runtime.ids import new_id
 from workflow_server.runtime.journal import LiveJournal
 from workflow_server.runtime.plan import Plan
 from workflow_server.runtime.runner import Runner
@@ -30,15 +28,7 @@ from workflow_server.serializers import BaseSerializer, JsonSerializer
 
 log = logging.getLogger("workflow_server")
 
-_ID_CHARACTERS = (string.ascii_letters + string.digits).encode()
-# 256 is no multiple of 62, so some characters come a little more often: no harm in an id.
-_AS_ID = bytes(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in range(256))
 _NONE: Mapping[str, StepFunction[..., Any]] = MappingProxyType({})
-
-
-def new_id() -> str:
-    """Return a fresh id: ten random letters and digits."""
-    return secrets.token_bytes(10).translate(_AS_ID).decode("ascii")
 
 
 class Workflow:
@@ -114,6 +104,13 @@ class Workflow:
             self._free_steps_seen = free_steps
             self._shape = shape_of(self._definition)
         return self._definition
+
+    @property
+    def shape(self) -> Shape:
+        """Its routing as data."""
+        _ = self.definition
+        assert self._shape is not None
+        return self._shape
 
     @property
     def start_event_class(self) -> type[StartEvent]:
@@ -202,19 +199,19 @@ class Workflow:
         handler = WorkflowHandler(runner, journal, ctx)
         ctx.attach(runner, handler.events_for_context)
         runner.on_end.append(journal.close)
-        self.launch(runner, runner.message(event))
+        start = runner.message(event)
+        self.launch(runner, lambda: runner.begin(start))
         return handler
 
     def plan(self, run_id: str, make_context: Callable[..., Context[Any]]) -> Plan:
         """Return what a runner needs to know to run this workflow."""
         definition = self.definition
-        assert self._shape is not None
         return Plan(
             run_id=run_id,
             workflow=self,
             name=self.workflow_name,
             definition=definition,
-            shape=self._shape,
+            shape=self.shape,
             time_limit=self._timeout,
             verbose=self._verbose,
             make_context=make_context,
@@ -235,15 +232,15 @@ class Workflow:
         # What was alive on a loop that is over went with it.
         self._host, self._alive, self._gate = host, 0, Gate(self._gate.limit)
 
-    def launch(self, runner: Runner, start: Message) -> bool:
-        """Begin a run, or have it wait for its turn; return whether it has begun."""
+    def launch(self, runner: Runner, go: Callable[[], None]) -> bool:
+        """Have a run alive: call `go` now, or when it is its turn; return whether it was called."""
         host, run_id, gate = runner.host, runner.plan.run_id, self._gate
         self._alive += 1
         host.alive[run_id] = runner
 
         def begin() -> None:
             runner.on_end.append(gate.leave)
-            runner.begin(start)
+            go()
 
         def end() -> None:
             if gate is self._gate:

@@ -1,0 +1,32 @@
+"""A run comes back into memory: what was executing executes again, from the top of its step.
+
+A step that was suspended in a wait stays suspended, now without anything in memory; only when it is answered does
+its step run again, and finds the answer remembered.
+"""
+
+from __future__ import annotations
+
+from workflow_server.engine.effects import Reaction
+from workflow_server.engine.inputs import Reloaded
+from workflow_server.engine.routing import fill_slots
+from workflow_server.engine.speech import recall_speech
+from workflow_server.engine.state import ItemPhase, Run
+
+
+def reload(run: Run, reloaded: Reloaded, reaction: Reaction) -> None:
+    """Fence off all past executions and queue their items again, before all new work, in their old order."""
+    for load in run.loads.values():
+        load.busy.clear()
+        load.answered.clear()
+    interrupted = [item for item in run.items.values() if item.phase in (ItemPhase.RUNNING, ItemPhase.ANSWERED)]
+    for item in sorted(interrupted, key=lambda item: item.place, reverse=True):
+        item.phase, item.worker, item.waits_on = ItemPhase.QUEUED, None, []
+        item.place = -run.next_place()
+        run.loads[item.step].queued.appendleft(item.id)
+    for item in run.items.values():
+        item.incarnation += 1
+        item.asleep = item.phase is ItemPhase.WAITING
+        recall_speech(run, item, reloaded.published.get(item.id, ()))
+        reaction.changed.add(item.key)
+    for step in run.loads:
+        fill_slots(run, reloaded.at, step, reaction)
