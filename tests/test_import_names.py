@@ -36,6 +36,7 @@ EXPORTS = {
         "HandlerQuery",
         "MemoryWorkflowStore",
         "PersistentHandler",
+        "SqliteWorkflowStore",
         "WorkflowServer",
     ),
 }

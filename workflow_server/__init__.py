@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workflow_server.server import WorkflowServer
     from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery, PersistentHandler
     from workflow_server.stores.memory import MemoryWorkflowStore
+    from workflow_server.stores.sqlite import SqliteWorkflowStore
 
 __all__ = [
     "AbstractWorkflowStore",
@@ -22,6 +23,7 @@ __all__ = [
     "HandlerQuery",
     "MemoryWorkflowStore",
     "PersistentHandler",
+    "SqliteWorkflowStore",
     "Workflow",
     "WorkflowServer",
     "catch_error",
@@ -33,6 +35,7 @@ _LATE = {
     "HandlerQuery": "workflow_server.stores.base",
     "MemoryWorkflowStore": "workflow_server.stores.memory",
     "PersistentHandler": "workflow_server.stores.base",
+    "SqliteWorkflowStore": "workflow_server.stores.sqlite",
     "WorkflowServer": "workflow_server.server",
 }
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from workflow_server.server import WorkflowServer
 from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery, PersistentHandler
 from workflow_server.stores.memory import MemoryWorkflowStore
+from workflow_server.stores.sqlite import SqliteWorkflowStore
 
 __all__ = [
     "AbstractWorkflowStore",
     "HandlerQuery",
     "MemoryWorkflowStore",
     "PersistentHandler",
+    "SqliteWorkflowStore",
     "WorkflowServer",
 ]
