@@ -100,6 +100,7 @@ LONG_MODULES: Mapping[str, str] = {
     "events": "one vocabulary: all built-in events with the model they share; mostly declarations and their docstrings",
 }
 LONG_FUNCTIONS: Mapping[str, str] = {
+    "api.render.render": "one flat match over all outcomes, a line or two each",
     "engine.reduce.reduce": "one flat match over all inputs, a line or two each",
 }
 """`module.function` or `module.Class.method`, and why it is one piece."""

@@ -483,3 +483,30 @@ async def test_many_readers_of_one_run() -> None:
                 await client.post(f"/events/{handler_id}", json={"event": {"type": "Answer", "value": {"text": "Ada"}}})
         await reader()
         assert read == [["Ask", "StopEvent"]] * 6
+
+
+async def test_looking_into_a_run() -> None:
+    """State, input and open questions of a run, while it waits and after it has ended."""
+    async with serving(make_server()) as client:
+        counted = await client.post("/workflows/count/run", json={"handler_id": "c", "start_event": {"to": 1}})
+        assert counted.status_code == 200
+        assert (await client.get("/handlers/c/state")).json() == {"state": {"runs": 1}, "type": None}
+        begun = (await client.get("/handlers/c/input")).json()["start_event"]
+        assert (begun["type"], begun["value"]) == ("StartEvent", {"_data": {"to": 1}})
+        assert (await client.get("/handlers/c/waiting")).json() == {"waiting": []}
+        handler_id = await start(client, "waiter")
+        async with streaming(client, handler_id) as stream:
+            for text in ("one", "two"):
+                await stream.until("Ask")
+                (question,) = (await client.get(f"/handlers/{handler_id}/waiting")).json()["waiting"]
+                assert question["step"] == "wait"
+                assert question["type"] == "Answer"
+                assert question["prompt"]["type"] == "Ask"
+                assert question["prompt"]["value"] == {"prompt": text}
+                assert question["schema"]["required"] == ["text"]
+                assert question["deadline"] > "2000"
+                await client.post(f"/events/{handler_id}", json={"event": {"type": "Answer", "value": {"text": text}}})
+            await stream.until("StopEvent")
+        for route in ("state", "input", "waiting"):
+            answer = await client.get(f"/handlers/nope/{route}")
+            assert (answer.status_code, answer.json()) == (404, {"detail": "Handler not found"})

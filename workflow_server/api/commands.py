@@ -91,6 +91,27 @@ class GetResult:
 
 
 @dataclass(frozen=True, slots=True)
+class GetState:
+    """What the handler's run has in `ctx.store`."""
+
+    handler_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetInput:
+    """The start event of the handler's run."""
+
+    handler_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetWaiting:
+    """What the handler's run waits for."""
+
+    handler_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class StreamEvents:
     """Read the events of a handler's run."""
 
@@ -135,6 +156,9 @@ Command = (
     | ListHandlers
     | GetHandler
     | GetResult
+    | GetState
+    | GetInput
+    | GetWaiting
     | StreamEvents
     | SendEvent
     | CancelHandler

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from workflow_server.http.messages import Source
-from workflow_server.wire.records import HandlerRecord
+from workflow_server.wire.records import EventRecord, HandlerRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,46 @@ class ResultFound:
     """The handler whose result was asked for; rendered flattened."""
 
     handler: HandlerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class StateFound:
+    """The state of a run: each key's value, or (`type` given) the fields of a typed state."""
+
+    values: Mapping[str, Any]
+    type: str | None = None
+    """Qualified name of the class of a typed state."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputFound:
+    """The start event of a run."""
+
+    event: EventRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An open wait of a run."""
+
+    waiter_id: str
+    step: str
+    """The step that waits."""
+    qualified_name: str
+    """The class of the event that it waits for."""
+    prompt: tuple[str, str] | None = None
+    """The question that was published: qualified name of its class, and its dump as JSON text."""
+    schema: dict[str, Any] | None = None
+    """JSON schema of the awaited event, where its class is known to the server."""
+    due: float | None = None
+    """When it stops waiting (seconds since the epoch)."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionsFound:
+    """The open waits of a run, in the order of their beginning."""
+
+    questions: tuple[Question, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +209,9 @@ Outcome = (
     | Graph
     | HandlerFound
     | ResultFound
+    | StateFound
+    | InputFound
+    | QuestionsFound
     | HandlersListed
     | EventsOpened
     | EventsExist

@@ -9,21 +9,15 @@ only the manager knows their classes.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, cast, get_args
 from urllib.parse import unquote_to_bytes
 
 from workflow_server.api.commands import (
     MISSING,
     CancelHandler,
-    CheckHealth,
-    CheckReadiness,
-    DescribeEvents,
-    DescribeGraph,
-    DescribeSchema,
-    GetHandler,
-    GetResult,
+    Command,
     ListHandlers,
-    ListWorkflows,
     SendEvent,
     StartRun,
     StreamEvents,
@@ -33,7 +27,10 @@ from workflow_server.http.messages import Request
 from workflow_server.wire.records import Status
 from workflow_server.wire.strict_json import read_json
 
-_STATUSES: dict[str, Status] = {status: status for status in get_args(Status)}
+_Parser = Callable[[Request, str], Command]
+"""Makes a command of a request and the name in its path; raises `Invalid`."""
+
+STATUSES: dict[str, Status] = {status: status for status in get_args(Status)}
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -158,34 +155,14 @@ def _handler_id(value: Any) -> str | None:
 # ---------------------------------------------------------------------------------------------------------- commands
 
 
-def check_health(request: Request, name: str) -> CheckHealth:  # noqa: ARG001
-    """Parse `GET /health`."""
-    return CheckHealth()
+def plain(make: Callable[[], Command]) -> Parser:
+    """Return the parser of a command that needs nothing from its request."""
+    return lambda _request, _name: make()
 
 
-def check_readiness(request: Request, name: str) -> CheckReadiness:  # noqa: ARG001
-    """Parse `GET /ready`."""
-    return CheckReadiness()
-
-
-def list_workflows(request: Request, name: str) -> ListWorkflows:  # noqa: ARG001
-    """Parse `GET /workflows`."""
-    return ListWorkflows()
-
-
-def describe_schema(request: Request, name: str) -> DescribeSchema:  # noqa: ARG001
-    """Parse `GET /workflows/{name}/schema`."""
-    return DescribeSchema(name)
-
-
-def describe_events(request: Request, name: str) -> DescribeEvents:  # noqa: ARG001
-    """Parse `GET /workflows/{name}/events`."""
-    return DescribeEvents(name)
-
-
-def describe_graph(request: Request, name: str) -> DescribeGraph:  # noqa: ARG001
-    """Parse `GET /workflows/{name}/representation`."""
-    return DescribeGraph(name)
+def by_name(make: Callable[[str], Command]) -> Parser:
+    """Return the parser of a command that needs the name in the path."""
+    return lambda _request, name: make(name)
 
 
 def run(request: Request, name: str) -> StartRun:
@@ -227,16 +204,6 @@ def _statuses(values: tuple[str, ...] | None) -> tuple[Status, ...] | None:
         if value not in _STATUSES:
             raise Invalid(f"Invalid status: {value!r}. Expected one of {', '.join(_STATUSES)}")
     return None if values is None else tuple(_STATUSES[value] for value in values)
-
-
-def get_handler(request: Request, name: str) -> GetHandler:  # noqa: ARG001
-    """Parse `GET /handlers/{handler_id}`."""
-    return GetHandler(name)
-
-
-def get_result(request: Request, name: str) -> GetResult:  # noqa: ARG001
-    """Parse `GET /results/{handler_id}`."""
-    return GetResult(name)
 
 
 def stream_events(request: Request, name: str) -> StreamEvents:

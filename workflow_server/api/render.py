@@ -26,14 +26,18 @@ from workflow_server.api.outcomes import (
     HandlerFound,
     HandlersListed,
     Health,
+    InputFound,
     NothingLeft,
     Outcome,
+    Question,
+    QuestionsFound,
     Readiness,
     Refused,
     ResultFound,
     RunAccepted,
     RunFinished,
     Schemas,
+    StateFound,
     WorkflowNames,
 )
 from workflow_server.http.frames import ndjson_line, sse_comment, sse_frame, sse_retry
@@ -79,6 +83,12 @@ def render(outcome: Outcome, unread: Source) -> Response:
             return _stopped("cancelled", unstopped)
         case Deleted(unstopped):
             return _stopped("deleted", unstopped)
+        case StateFound(values, kind):
+            return _value(200, {"state": values, "type": kind})
+        case InputFound(event):
+            return _json(200, f'{{"start_event":{envelope_json(event)}}}')
+        case QuestionsFound(questions):
+            return _json(200, f'{{"waiting":[{",".join(map(_question_json, questions))}]}}')
         case HandlersListed(source):
             return Response(200, _JSON, Stream(source, _ListItem(), opening=b'{"handlers":[', closing=b"]}"))
         case Refused():
@@ -188,6 +198,19 @@ class _ListItem:
     def __call__(self, handler: HandlerRecord) -> bytes:
         comma, self._comma = self._comma, ",\n"
         return _utf8(comma + handler_json(handler))
+
+
+def _question_json(question: Question) -> str:
+    prompt = "null"
+    if question.prompt is not None:
+        name, value = question.prompt
+        kind = _quote(name.rpartition(".")[2])
+        prompt = f'{{"value":{value},"qualified_name":{_quote(name)},"type":{kind}}}'
+    return (
+        f'{{"waiter_id":{_quote(question.waiter_id)},"step":{_quote(question.step)},"prompt":{prompt},'
+        f'"qualified_name":{_quote(question.qualified_name)},"type":{_quote(question.qualified_name.rpartition(".")[2])},'
+        f'"schema":{to_json(question.schema).decode()},"deadline":{_time(question.due)}}}'
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------ events

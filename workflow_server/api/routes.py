@@ -6,11 +6,23 @@ path has the form `/first`, `/first/{name}` or `/first/{name}/last`, so finding 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from workflow_server.api import parse
-from workflow_server.api.commands import Command
+from workflow_server.api.commands import (
+    CheckHealth,
+    CheckReadiness,
+    Command,
+    DescribeEvents,
+    DescribeGraph,
+    DescribeSchema,
+    GetHandler,
+    GetInput,
+    GetResult,
+    GetState,
+    GetWaiting,
+    ListWorkflows,
+)
 from workflow_server.api.outcomes import Refusal, Refused
 from workflow_server.http.messages import Request
 
@@ -22,25 +34,28 @@ class Route:
     method: str
     path: str
     """With `{…}` for the one part that names something."""
-    parse: Callable[[Request, str], Command]
+    parse: parse.Parser
     """Takes the request and the name in its path; raises `parse.Invalid`."""
     waits: bool = False
     """The answer may take long, so the transport watches meanwhile whether the client is still there."""
 
 
 ROUTES = (
-    Route("GET", "/health", parse.check_health),
-    Route("GET", "/ready", parse.check_readiness),
-    Route("GET", "/workflows", parse.list_workflows),
+    Route("GET", "/health", parse.plain(CheckHealth)),
+    Route("GET", "/ready", parse.plain(CheckReadiness)),
+    Route("GET", "/workflows", parse.plain(ListWorkflows)),
     Route("POST", "/workflows/{workflow name}/run", parse.run, waits=True),
     Route("POST", "/workflows/{workflow name}/run-nowait", parse.run_nowait),
-    Route("GET", "/workflows/{workflow name}/schema", parse.describe_schema),
-    Route("GET", "/workflows/{workflow name}/events", parse.describe_events),
-    Route("GET", "/workflows/{workflow name}/representation", parse.describe_graph),
+    Route("GET", "/workflows/{workflow name}/schema", parse.by_name(DescribeSchema)),
+    Route("GET", "/workflows/{workflow name}/events", parse.by_name(DescribeEvents)),
+    Route("GET", "/workflows/{workflow name}/representation", parse.by_name(DescribeGraph)),
     Route("GET", "/handlers", parse.list_handlers),
-    Route("GET", "/handlers/{handler id}", parse.get_handler),
+    Route("GET", "/handlers/{handler id}", parse.by_name(GetHandler)),
+    Route("GET", "/handlers/{handler id}/state", parse.by_name(GetState)),
+    Route("GET", "/handlers/{handler id}/input", parse.by_name(GetInput)),
+    Route("GET", "/handlers/{handler id}/waiting", parse.by_name(GetWaiting)),
     Route("POST", "/handlers/{handler id}/cancel", parse.cancel_handler, waits=True),
-    Route("GET", "/results/{handler id}", parse.get_result),
+    Route("GET", "/results/{handler id}", parse.by_name(GetResult)),
     Route("GET", "/events/{handler id}", parse.stream_events, waits=True),
     Route("POST", "/events/{handler id}", parse.send_event),
 )

@@ -20,7 +20,10 @@ from workflow_server.api.commands import (
     DescribeGraph,
     DescribeSchema,
     GetHandler,
+    GetInput,
     GetResult,
+    GetState,
+    GetWaiting,
     ListHandlers,
     ListWorkflows,
     SendEvent,
@@ -31,10 +34,8 @@ from workflow_server.api.outcomes import (
     Cancelled,
     Deleted,
     EventAccepted,
-    EventSchemas,
     EventsExist,
     EventsOpened,
-    Graph,
     HandlerFound,
     HandlersListed,
     Health,
@@ -46,10 +47,11 @@ from workflow_server.api.outcomes import (
     ResultFound,
     RunAccepted,
     RunFinished,
-    Schemas,
     WorkflowNames,
 )
 from workflow_server.errors import SerializationError, StoreError
+from workflow_server.manager.description import NO_WORKFLOW, describe
+from workflow_server.manager.inspection import Inspect, inspect
 from workflow_server.manager.options import ManagerOptions
 from workflow_server.manager.revival import Blocked, Revival
 from workflow_server.manager.runs import ActiveRun, ActiveRuns
@@ -63,7 +65,6 @@ from workflow_server.wire.records import HandlerRecord
 
 log = logging.getLogger("workflow_server")
 
-_NO_WORKFLOW = Refused(Refusal.NOT_FOUND, "Workflow not found")
 _NO_HANDLER = Refused(Refusal.NOT_FOUND, "Handler not found")
 _STOPPING = Refused(Refusal.UNAVAILABLE, "The server is stopping; try again soon.", retry_after=1)
 
@@ -118,7 +119,7 @@ class HandlerManager:
             case ListWorkflows():
                 return WorkflowNames(tuple(self._workflows))
             case DescribeSchema() | DescribeEvents() | DescribeGraph():
-                return self._describe(command)
+                return describe(command, self._workflows)
             case ListHandlers():
                 query = HandlerQuery(workflow_name_in=command.workflow_name, status_in=command.status)
                 return HandlersListed(HandlerListing(self._store, query))
@@ -128,6 +129,8 @@ class HandlerManager:
             case GetResult():
                 record = await self._store.handler(command.handler_id)
                 return _NO_HANDLER if record is None else ResultFound(record)
+            case GetState() | GetInput() | GetWaiting():
+                return await self._inspect(command)
             case StreamEvents():
                 return await self._stream(command)
             case StartRun() | SendEvent() | CancelHandler():
@@ -149,26 +152,19 @@ class HandlerManager:
             return Readiness(False, ("The server has not started, or is stopping.",))
         return Readiness(True)
 
-    def _describe(self, command: DescribeSchema | DescribeEvents | DescribeGraph) -> Outcome:
-        served = self._workflows.get(command.workflow)
-        if served is None:
-            named = isinstance(command, DescribeEvents)
-            return Refused(Refusal.NOT_FOUND, f"Workflow '{command.workflow}' not found") if named else _NO_WORKFLOW
-        match command:
-            case DescribeSchema():
-                start, stop = served.schemas()
-                return Schemas(start, stop)
-            case DescribeEvents():
-                return EventSchemas(served.event_schemas())
-            case DescribeGraph():
-                return Graph(served.graph())
+    async def _inspect(self, command: Inspect) -> Outcome:
+        record = await self._store.handler(command.handler_id)
+        if record is None:
+            return _NO_HANDLER
+        live = None if self._runs is None else self._runs.get(command.handler_id)
+        return await inspect(command, record, self._store, live, self._workflows.get(record.workflow_name))
 
     # Starting
 
     async def _start(self, runs: ActiveRuns, command: StartRun) -> Outcome:
         served = self._workflows.get(command.workflow)
         if served is None:
-            return _NO_WORKFLOW
+            return NO_WORKFLOW
         if command.context:
             return _invalid(self._refuse_context())
         try:

@@ -91,6 +91,11 @@ class ServedWorkflow:
         """Return the JSON schemas of all events: those in signatures, then the additional ones."""
         return tuple(json_schema(cls) for cls in dict.fromkeys((*self.workflow.events, *self.additional_events)))
 
+    def schema_of(self, name: str) -> dict[str, Any] | None:
+        """Return the JSON schema of an event by its routing name, or `None` if it is not declared."""
+        found = self._stored_events.find(name)
+        return json_schema(found) if found is not None and issubclass(found, Event) else None
+
     def graph(self) -> dict[str, Any]:
         """Return its drawing."""
         return draw(self.workflow.definition).model_dump(mode="json")
