@@ -27,10 +27,10 @@ from workflow_server.http.messages import Request
 from workflow_server.wire.records import Status
 from workflow_server.wire.strict_json import read_json
 
-_Parser = Callable[[Request, str], Command]
+Parser = Callable[[Request, str], Command]
 """Makes a command of a request and the name in its path; raises `Invalid`."""
 
-STATUSES: dict[str, Status] = {status: status for status in get_args(Status)}
+_STATUSES: dict[str, Status] = {status: status for status in get_args(Status)}
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
