@@ -38,7 +38,7 @@ def programs(tmp_path: Path) -> Path:
 
 def test_every_snippet_is_known_here() -> None:
     assert {language for language, _ in BLOCKS} == {"python", "bash"}
-    assert set(PYTHON) == {"my_server.py", "serve.py", "in_process.py"}
+    assert set(PYTHON) == {"my_server.py", "serve.py", "in_process.py", "durable.py"}
     assert all(command.startswith("curl ") for command in CURLS)
     assert len(CURLS) == 5
 
@@ -103,6 +103,17 @@ def test_the_serving_program_serves_and_returns_after_ctrl_c(programs: Path, bac
         assert server.ask("GET", "/health").status == 200
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(timeout=20) == 0, server.lines
+
+
+def test_the_store_keeps_handlers_over_a_restart(programs: Path) -> None:
+    program = programs / "with_store.py"
+    served = 'from my_server import GreetingWorkflow\n\nserver.add_workflow("greet", GreetingWorkflow())\n'
+    program.write_text((programs / "durable.py").read_text() + served)
+    with serving(program, cwd=programs) as server:
+        first = server.ask("POST", "/workflows/greet/run", {"handler_id": "kept"}).json
+    with serving(program, cwd=programs) as server:
+        assert server.ask("GET", "/handlers/kept").json == first
+    assert (programs / "runs.db").exists()
 
 
 def test_the_program_without_a_server_prints_the_result(programs: Path) -> None:

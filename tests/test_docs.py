@@ -1,0 +1,46 @@
+"""Every program of the documentation does what its page says."""
+
+from __future__ import annotations
+
+import re
+import signal
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from tests_support.served import CHECKOUT, serving
+
+PAGES = {page.name: page.read_text(encoding="utf-8") for page in (CHECKOUT / "docs").glob("*.md")}
+
+
+def programs_of(page: str) -> dict[str, str]:
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
+    assert {language for language, _ in blocks} <= {"python"}
+    return {text.partition("\n")[0].removeprefix("# "): text for _, text in blocks}
+
+
+def test_every_page_and_program_is_known_here() -> None:
+    assert {page: set(programs_of(page)) for page in PAGES} == {"durability.md": {"durable_server.py"}}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_the_durable_server_goes_on(tmp_path: Path, how: signal.Signals) -> None:
+    """A run that is interrupted in the middle ends with every item once, in its result and on its stream."""
+    names = [f"item {number}" for number in range(200)]
+    program = tmp_path / "durable_server.py"
+    program.write_text(programs_of("durability.md")["durable_server.py"])
+    # `serving` complains of a server that did not end by itself.
+    complains = pytest.raises(AssertionError) if how is signal.SIGKILL else nullcontext()
+    with complains, serving(program, cwd=tmp_path) as server:
+        started = server.ask(
+            "POST", "/workflows/batch/run-nowait", {"handler_id": "h", "start_event": {"names": names}}
+        )
+        assert started.status == 200
+        server.seen("h", "Item")
+        server.process.send_signal(how)
+        server.process.wait(timeout=20)
+    with serving(program, cwd=tmp_path) as server:
+        assert server.finished("h")["result"]["value"]["result"] == names
+        told = [event["value"]["name"] for event in server.events("h") if event["type"] == "Item"]
+        assert told == names
