@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests_support.store_contract import StoreContract, first, ids, next_of, put
 from workflow_server.events import StopEvent
 from workflow_server.stores.base import PersistentHandler, Verdict
 from workflow_server.stores.memory import MemoryWorkflowStore
+from workflow_server.testing.batches import first, ids, next_of, put
+from workflow_server.testing.store_contract import StoreContract
 
 
 @pytest.fixture

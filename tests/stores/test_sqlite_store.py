@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests_support.store_contract import StoreContract
 from workflow_server.stores.sqlite import SqliteWorkflowStore
+from workflow_server.testing.durable_store_contract import DurableStoreContract
 
 
 @pytest.fixture
@@ -19,5 +19,5 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteWorkflowStore]:
     await made.close()
 
 
-class TestSqliteStore(StoreContract):
+class TestSqliteStore(DurableStoreContract):
     """Keeps the contract."""

@@ -35,8 +35,8 @@ TICK = 2.0**30
 _VALUES = ", ".join(
     f"json_extract(value, '$[{n}]')" + (f" / {TICK}" if name in TIMES else "") for n, name in enumerate(COLUMNS)
 )
-INSERT = f"INSERT INTO inbox SELECT {_VALUES} FROM json_each(?)"  # noqa: S608  # made of constants
-"""Writes a group, given as a JSON array of such arrays."""
+INSERT = f"INSERT INTO inbox SELECT {_VALUES} FROM (SELECT value FROM json_each(?) LIMIT -1)"  # noqa: S608  # constants
+"""Writes a group, given as a JSON array of such arrays. The limit, which is none, has each value made only once."""
 
 _RUN = "(SELECT key FROM runs WHERE run_id = NEW.run_id)"
 

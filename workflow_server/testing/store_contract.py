@@ -1,4 +1,23 @@
-"""What every store must do, as tests. A store's test module subclasses `StoreContract` and has a fixture `store`."""
+"""What every store must do, as tests; needs pytest.
+
+The author of a store writes one module, with one fixture:
+
+    from workflow_server.testing.durable_store_contract import DurableStoreContract
+
+    @pytest.fixture
+    async def store():
+        store = MyStore(...)  # empty; keeps at least a hundred handlers
+        await store.start()
+        yield store
+        await store.close()
+
+    class TestMyStore(DurableStoreContract):
+        pass
+
+A store that forgets at exit (`keeps_parts = False`) takes `StoreContract`. The tests are asynchronous and run with
+anyio's pytest plugin on every loop that its fixture `anyio_backend` names. To have pytest explain what failed, name
+these modules to `pytest.register_assert_rewrite` in `conftest.py`.
+"""
 
 from __future__ import annotations
 
@@ -9,54 +28,14 @@ import pytest
 
 from workflow_server.events import StopEvent
 from workflow_server.stores.base import AbstractWorkflowStore, Batch, HandlerQuery, PersistentHandler, Verdict
-from workflow_server.wire.records import EventRecord, HandlerRecord
-
-
-def record(handler: str = "h", run: str = "r", **fields: Any) -> HandlerRecord:
-    """Return a handler's record; what isn't given is that of a run that has just begun."""
-    defaults: dict[str, Any] = {
-        "handler_id": handler,
-        "workflow_name": "w",
-        "run_id": run,
-        "status": "running",
-        "phase": "running",
-        "started_at": 1000.0,
-        "updated_at": 1000.0,
-    }
-    return HandlerRecord(**{**defaults, **fields})
-
-
-def event(sequence: int, type: str = "Job") -> EventRecord:
-    """Return an event record."""
-    return EventRecord(sequence, 1000.0 + sequence, type, f"m.{type}", ("Base",), f'{{"n": {sequence}}}')
-
-
-def first(handler: str = "h", run: str = "r", **fields: Any) -> Batch:
-    """Return the first batch of a run, with two events and some state."""
-    row = record(handler, run, **fields)
-    return Batch(row, 1, 2, (event(0), event(1)), state={"a": "1", "b": "2"})
-
-
-def next_of(batch: Batch, *events: EventRecord, state: dict[str, str | None] | None = None, **fields: Any) -> Batch:
-    """Return the batch after `batch`."""
-    row = record(batch.handler.handler_id, batch.handler.run_id, **fields)
-    return Batch(row, batch.version + 1, batch.next_sequence + len(events), events, state=state or {})
-
-
-async def put(store: AbstractWorkflowStore, *batches: Batch) -> None:
-    """Commit `batches` one after another."""
-    for batch in batches:
-        assert await store.commit([batch]) == [Verdict.DONE]
-
-
-async def ids(store: AbstractWorkflowStore, **filters: Any) -> list[str]:
-    """Return the ids of all handlers that match."""
-    found, _ = await store.handlers(HandlerQuery(**filters), None, 100)
-    return [one.handler_id for one in found]
+from workflow_server.testing.batches import event, first, ids, next_of, put, record
+from workflow_server.wire.records import EventRecord
 
 
 class StoreContract:
-    """The tests; `store` is a started, empty store that keeps at least a hundred handlers."""
+    """What holds for every store; `store` is a started, empty one that keeps at least a hundred handlers."""
+
+    pytestmark = pytest.mark.anyio
 
     # Committing
 
@@ -76,6 +55,9 @@ class StoreContract:
         assert await store.next_sequence("nope") == 0
         assert dict(await store.state("nope")) == {}
         assert await store.delete("nope") is False
+        assert await store.start_event("nope") is None
+        assert await store.events_of_item("nope", 1, 0) == []
+        assert await store.load("nope") is None
 
     async def test_the_next_batch_adds_events_and_changes_state(self, store: AbstractWorkflowStore) -> None:
         batch = first()
@@ -133,6 +115,17 @@ class StoreContract:
         assert await store.commit([batch, later]) == [Verdict.DONE, Verdict.DONE]
         assert await store.next_sequence("r") == 3
 
+    async def test_a_refused_batch_writes_nothing(self, store: AbstractWorkflowStore) -> None:
+        batch = first()
+        second = next_of(batch, event(2))
+        await put(store, batch, second)
+        wrong = next_of(batch, event(2), event(3), state={"a": "9", "z": "9"}, status="failed", phase="done", error="x")
+        assert await store.commit([first("o", "ro"), wrong]) == [Verdict.DONE, Verdict.STALE]
+        assert await store.handler("h") == second.handler
+        assert dict(await store.state("r")) == {"a": "1", "b": "2"}
+        assert await store.next_sequence("r") == 3
+        assert await store.commit([]) == []
+
     # A handler and its runs
 
     async def test_a_finished_handler_may_run_again_and_keeps_its_place(self, store: AbstractWorkflowStore) -> None:
@@ -178,6 +171,21 @@ class StoreContract:
         batch = first()
         await put(store, batch, next_of(batch, event(2), event(3), event(4)))
         assert [one.sequence for one in await store.events("r", after, limit)] == expected
+
+    async def test_the_start_event_is_kept_and_not_published(self, store: AbstractWorkflowStore) -> None:
+        await put(store, first())
+        assert await store.start_event("r") == event(-1, "Start")
+        assert [one.sequence for one in await store.events("r", -5, 10)] == [0, 1]
+        assert [one.sequence for one in await store.events_of_item("r", 1, -5)] == []
+
+    async def test_events_that_one_work_item_published(self, store: AbstractWorkflowStore) -> None:
+        batch = first()
+        second = next_of(batch, event(2, item=1), event(3, item=2), event(4, item=1))
+        await put(store, batch, second, next_of(second, event(5, item=1), event(6)))
+        assert await store.events_of_item("r", 1, 0) == [event(2, item=1), event(4, item=1), event(5, item=1)]
+        assert [one.sequence for one in await store.events_of_item("r", 1, 4)] == [4, 5]
+        assert [one.sequence for one in await store.events_of_item("r", 2, 0)] == [3]
+        assert await store.events_of_item("r", 3, 0) == []
 
     # Listing
 
