@@ -248,6 +248,9 @@ def complaints_about_documentation(module: str, tree: ast.Module, promised: froz
     for name, node in definitions_of(tree):
         if not is_public(module) or not is_public(name) or ast.get_docstring(node) is not None:
             continue
+        # The name of a test says what holds.
+        if below(module, ("testing",)) and node.name.startswith("test_"):
+            continue
         decorators = {ast.unparse(decorator).rpartition(".")[2] for decorator in node.decorator_list}
         if decorators & {"overload", "override", "setter", "deleter"}:
             continue
@@ -393,6 +396,7 @@ def judge(module: str, source: str, **others: str) -> list[str]:
         ("runtime.runner", "from workflow_server.misplaced import anything"),
         ("errors", "def f():\n    pass"),
         ("errors", "class Broken:\n    pass"),
+        ("errors", "def test_that_one_is_one():\n    pass"),
         ("errors", "class Broken:\n    '''.'''\n    def repair(self):\n        pass"),
         ("errors", "if True:\n    def f():\n        pass"),
         ("errors", "def f():\n    '''.'''\n" + "    f()\n" * 40),
@@ -420,6 +424,7 @@ def test_a_violation_is_found(module: str, source: str) -> None:
         ("stores.sqlite.writer", "import sqlite3\nfrom workflow_server.stores import base"),
         ("server", "from workflow_server.transports import tcp"),
         ("", "def f():\n    '''.'''\n    from workflow_server import server"),
+        ("testing.contract", "class Contract:\n    '''.'''\n    def test_that_one_is_one(self):\n        pass"),
         ("errors", "def _f():\n    pass\nclass _Hidden:\n    def repair(self):\n        pass"),
         ("errors", "def f():\n    '''.\n" + "    \n" * 60 + "    '''\n" + "    f()\n" * 39),
     ],
