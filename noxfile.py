@@ -40,7 +40,9 @@ LOWEST = ("h11==0.16.*", "anyio==4.16.*", "pydantic==2.12.*", "trio==0.32.*", "h
 def pytest(session: nox.Session, *arguments: str, measured: bool = False) -> None:
     """Run pytest in the session, measuring its coverage or not."""
     measure = ("coverage", "run", "-m") if measured else ()
-    session.run("python", "-m", *measure, "pytest", *arguments, *session.posargs)
+    # A process for each processor; the tests of a file stay together, because they share what is slow to make.
+    spread = ("--numprocesses=auto", "--dist=loadfile")
+    session.run("python", "-m", *measure, "pytest", *spread, *arguments, *session.posargs)
 
 
 @nox.session(python=PYTHONS)

@@ -239,6 +239,8 @@ class HandlerManager:
                 unstopped = await run.runner.cancel(self._options.cancel_within)
         except Blocked:
             await self._revival.cancel_blocked(command.handler_id)
+        except StoreError:  # somebody else removed it in this moment
+            return _NO_HANDLER
         if not command.purge:
             return Cancelled(unstopped)
         return Deleted(unstopped) if await self._store.delete(command.handler_id) else _NO_HANDLER

@@ -114,6 +114,8 @@ class Committer:
     def _conclude(self, journal: StoredJournal, batch: Batch, verdict: Verdict) -> None:
         if verdict is not Verdict.DONE:
             journal.refused(verdict)
+            # Its readers must learn that nothing more comes.
+            self._news.tell(batch.handler.run_id)
             return
         journal.committed(batch)
         if batch.events:
