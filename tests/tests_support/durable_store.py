@@ -31,14 +31,20 @@ class DurableStore(MemoryWorkflowStore):
             self.on_commit = hook
 
     def commit_now(self, group: Sequence[Batch]) -> list[Verdict]:
-        verdicts = super().commit_now(group)
-        for batch, verdict in zip(group, verdicts, strict=True):
-            if verdict is Verdict.DONE:
-                self._keep(batch)
+        verdicts = [self._commit(batch) for batch in group]
         self.commits += 1
         if self.on_commit is not None:
             self.on_commit(self.commits)
         return verdicts
+
+    def _commit(self, batch: Batch) -> Verdict:
+        known = self.last.get(batch.handler.run_id)
+        if known is not None and known.write_id == batch.write_id:
+            return Verdict.DONE  # written before, but the answer got lost
+        (verdict,) = super().commit_now([batch])
+        if verdict is Verdict.DONE:
+            self._keep(batch)
+        return verdict
 
     def _keep(self, batch: Batch) -> None:
         run_id = batch.handler.run_id

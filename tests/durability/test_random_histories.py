@@ -1,0 +1,134 @@
+"""Several runs at once on a store that fails, is slow, or writes and says it failed, in a process that dies at random.
+
+Each history follows from its seed. A failing one names its seed, and `PLAY_SEED=…` plays that one alone.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from tests_support.durable_store import DurableStore
+from tests_support.durable_workflows import WORKFLOWS, answer_questions, make_server, result_of, said, told
+from workflow_server.api.commands import StartRun
+from workflow_server.api.outcomes import RunAccepted
+from workflow_server.errors import StoreUnavailable
+from workflow_server.stores.base import AbstractWorkflowStore, Batch, Verdict
+
+pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("virtual_clock")]
+
+SEEDS = [int(os.environ["PLAY_SEED"])] if "PLAY_SEED" in os.environ else range(150)
+
+
+def _asked(name: str) -> Callable[..., Awaitable[Any]]:
+    async def method(self: FaultyStore, *arguments: Any, **options: Any) -> Any:
+        await anyio.lowlevel.checkpoint()
+        return await getattr(self.disk, name)(*arguments, **options)
+
+    return method
+
+
+class FaultyStore(AbstractWorkflowStore):
+    """A disk behind a bad cable: commits are late, fail, or are done and reported as failed.
+
+    Args:
+        disk: What is really written.
+        dice: Decides.
+        dies_after: How many commits it survives; then the process is as good as dead, and nothing is written any more.
+    """
+
+    keeps_parts = True
+
+    def __init__(self, disk: DurableStore, dice: random.Random, dies_after: int) -> None:
+        self.disk = disk
+        self._dice = dice
+        self._left = dies_after
+        self.died = anyio.Event()
+
+    async def commit(self, group: Sequence[Batch]) -> list[Verdict]:
+        await anyio.sleep(self._dice.choice((0, 0, 0.01, 0.2)))
+        if self._left == 0:
+            self.died.set()
+            await anyio.sleep_forever()
+        self._left -= 1
+        fate = self._dice.random()
+        if fate < 0.1:
+            raise StoreUnavailable("the cable came loose")
+        verdicts = self.disk.commit_now(group)
+        if fate < 0.2:
+            raise StoreUnavailable("the answer got lost")
+        return verdicts
+
+    vars().update({name: _asked(name) for name in AbstractWorkflowStore.__abstractmethods__ - {"commit"}})
+
+
+async def one_life(disk: DurableStore, dice: random.Random, wanted: dict[str, str], accepted: set[str]) -> None:
+    """Serve until everything is done, or the process dies."""
+    store = FaultyStore(disk, dice, dies_after=dice.randrange(1, 40))
+    server = make_server(store, idle_timeout=dice.choice((0.5, 60.0)))
+
+    async def drive() -> None:
+        for handler_id, name in wanted.items():
+            if handler_id not in accepted and await disk.handler(handler_id) is None:
+                outcome = await server.execute(StartRun(name, handler_id=handler_id))
+                assert isinstance(outcome, RunAccepted)
+            accepted.add(handler_id)
+        async with anyio.create_task_group() as tasks:
+            for handler_id in wanted:
+                tasks.start_soon(answer_questions, server, disk, handler_id)
+
+    async def die() -> None:
+        await store.died.wait()
+        tasks.cancel_scope.cancel()
+
+    await server.start()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(die)
+        await drive()
+        tasks.cancel_scope.cancel()
+    # Not a stop: the disk takes nothing any more, whatever the server still wants to write.
+    store.disk = disk.copy()
+    await server.stop()
+
+
+async def said_undisturbed(name: str) -> list[tuple[str, str]]:
+    """Return what a workflow tells when nothing goes wrong."""
+    disk = DurableStore()
+    server = make_server(disk)
+    async with server.running():
+        await server.execute(StartRun(name, handler_id="h"))
+        await answer_questions(server, disk)
+    return sorted(said(await told(disk)))
+
+
+@pytest.mark.parametrize("part", range(5))
+async def test_every_history_ends_well(part: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Every accepted run finishes with its one result, its stream without gaps and repetitions, its parts gone."""
+    caplog.set_level("CRITICAL", "workflow_server")  # a store that fails is logged, and fails often here
+    undisturbed = {name: await said_undisturbed(name) for name in WORKFLOWS}
+    for seed in SEEDS[part::5]:
+        dice = random.Random(seed)
+        disk = DurableStore()
+        wanted = {f"h{number}": dice.choice(sorted(WORKFLOWS)) for number in range(3)}
+        accepted: set[str] = set()
+        with anyio.fail_after(10_000):
+            for _ in range(300):
+                await one_life(disk, dice, wanted, accepted)
+                records = [await disk.handler(handler_id) for handler_id in wanted]
+                if all(record is not None and record.status != "running" for record in records):
+                    break
+        for handler_id, name in wanted.items():
+            where = f"seed {seed}, {name}"
+            record = await disk.handler(handler_id)
+            assert record is not None, where
+            assert await result_of(disk, handler_id) == WORKFLOWS[name][1], where
+            events = await disk.events(record.run_id, -1, 10_000)
+            assert [event.sequence for event in events] == list(range(len(events))), where
+            assert sorted(said(events)) == undisturbed[name], where
+            assert not disk.parts[record.run_id], where

@@ -1,0 +1,188 @@
+"""Workflows for tests of durability, one for each kind of thing that can happen to a run, and what plays them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+
+from tests_support.durable_store import DurableStore
+from workflow_server import Context, Workflow, WorkflowServer, catch_error, step
+from workflow_server.api.commands import SendEvent
+from workflow_server.api.outcomes import EventAccepted, Refused
+from workflow_server.events import (
+    Event,
+    HumanResponseEvent,
+    InputRequiredEvent,
+    StartEvent,
+    StepFailedEvent,
+    StopEvent,
+)
+from workflow_server.stores.base import AbstractWorkflowStore
+from workflow_server.wire.records import EventRecord
+
+
+class Job(Event):
+    n: int = 0
+
+
+class Done(Event):
+    n: int = 0
+
+
+class Ask(InputRequiredEvent):
+    n: int = 0
+
+
+class Reply(HumanResponseEvent):
+    n: int = 0
+
+
+class Chain(Workflow):
+    """Steps one after another."""
+
+    @step
+    async def begin(self, ev: StartEvent) -> Job:
+        return Job(n=1)
+
+    @step
+    async def middle(self, ev: Job, ctx: Context) -> Job | Done:
+        ctx.write_event_to_stream(Done(n=100 + ev.n))
+        return Job(n=ev.n + 1) if ev.n < 4 else Done(n=ev.n)
+
+    @step
+    async def end(self, ev: Done) -> StopEvent:
+        return StopEvent(result=ev.n)
+
+
+class Fan(Workflow):
+    """Sends, works side by side, collects."""
+
+    @step
+    async def begin(self, ev: StartEvent, ctx: Context) -> Job | None:
+        for n in range(4):
+            ctx.send_event(Job(n=n))
+            await anyio.sleep(0.1)
+        return None
+
+    @step(num_workers=2)
+    async def work(self, ev: Job) -> Done:
+        await anyio.sleep(0.3)
+        return Done(n=ev.n)
+
+    @step
+    async def gather(self, ev: Done, ctx: Context) -> StopEvent | None:
+        done = ctx.collect_events(ev, [Done] * 4)
+        return None if done is None else StopEvent(result=sorted(one.n for one in done))
+
+
+class Progress(Workflow):
+    """Keeps its progress in state; what it publishes before a write is committed with it."""
+
+    @step
+    async def go(self, ev: StartEvent, ctx: Context) -> StopEvent:
+        done: list[int] = list(await ctx.store.get("done", default=[]))
+        for n in range(4):
+            if n not in done:
+                await anyio.sleep(1)
+                done.append(n)
+                ctx.write_event_to_stream(Job(n=n))
+                await ctx.store.set("done", list(done))
+        return StopEvent(result=done)
+
+
+class Talks(Workflow):
+    """Publishes and sends without any state, and asks two questions in a row."""
+
+    @step
+    async def go(self, ev: StartEvent, ctx: Context) -> StopEvent | Job:
+        ctx.write_event_to_stream(Done(n=1))
+        ctx.send_event(Job(n=7))
+        first = await ctx.wait_for_event(Reply, waiter_event=Ask(n=1))
+        ctx.write_event_to_stream(Done(n=2))
+        second = await ctx.wait_for_event(Reply, waiter_event=Ask(n=2))
+        return StopEvent(result=[first.n, second.n])
+
+    @step
+    async def job(self, ev: Job, ctx: Context) -> None:
+        await ctx.store.set("jobs", await ctx.store.get("jobs", default=0) + 1)
+
+
+class Retry:
+    """Tries three times, with a pause."""
+
+    def next(self, elapsed_time: float, attempts: int, error: Exception) -> float | None:
+        return 2.0 if attempts < 3 else None
+
+
+class Fails(Workflow):
+    """Fails, is tried again, is rescued."""
+
+    @step(retry_policy=Retry())
+    async def go(self, ev: StartEvent) -> StopEvent:
+        raise ValueError("never")
+
+    @catch_error
+    async def rescue(self, ev: StepFailedEvent) -> StopEvent:
+        return StopEvent(result=[ev.step_name, ev.attempts, str(ev.exception)])
+
+
+class Patient(Workflow):
+    """Waits for an answer that does not come."""
+
+    @step
+    async def go(self, ev: StartEvent, ctx: Context) -> StopEvent:
+        try:
+            await ctx.wait_for_event(Reply, timeout=30)
+        except TimeoutError:
+            return StopEvent(result="nobody")
+        return StopEvent(result="somebody")
+
+
+WORKFLOWS: dict[str, tuple[Callable[..., Workflow], Any]] = {
+    "chain": (Chain, 4),
+    "fan": (Fan, [0, 1, 2, 3]),
+    "progress": (Progress, [0, 1, 2, 3]),
+    "talks": (Talks, [1, 2]),
+    "fails": (Fails, ["go", 3, "never"]),
+    "patient": (Patient, "nobody"),
+}
+
+
+def make_server(store: AbstractWorkflowStore, **options: Any) -> WorkflowServer:
+    """Return a server of all `WORKFLOWS`."""
+    server = WorkflowServer(workflow_store=store, shutdown_grace=0, **options)
+    for name, (workflow, _) in WORKFLOWS.items():
+        server.add_workflow(name, workflow(timeout=None), additional_events=[Reply])
+    return server
+
+
+async def told(disk: DurableStore, handler_id: str = "h") -> list[EventRecord]:
+    """Return what readers of the run's stream can have seen."""
+    record = await disk.handler(handler_id)
+    return [] if record is None else await disk.events(record.run_id, -1, 10_000)
+
+
+def said(events: list[EventRecord]) -> list[tuple[str, str]]:
+    """Return what steps told, without the engine's own news."""
+    return [(event.type, event.value) for event in events if not event.internal]
+
+
+async def result_of(disk: DurableStore, handler_id: str = "h") -> Any:
+    """Return the result of a completed run."""
+    record = await disk.handler(handler_id)
+    assert record is not None
+    assert record.result is not None, record
+    return json.loads(record.result.value)["result"]
+
+
+async def answer_questions(server: WorkflowServer, disk: DurableStore, handler_id: str = "h") -> None:
+    """Answer each question once it is open, until the run is over."""
+    while (record := await disk.handler(handler_id)) is not None and record.status == "running":
+        asked = sum(event.type == "Ask" for event in await told(disk, handler_id))
+        if record.phase in ("waiting", "idle") and asked:
+            outcome = await server.execute(SendEvent(handler_id, {"type": "Reply", "value": {"n": asked}}))
+            assert isinstance(outcome, (EventAccepted, Refused))
+        await anyio.sleep(0.25)
