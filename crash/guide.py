@@ -1,0 +1,172 @@
+"""The guide's resumable program, killed and interrupted.
+
+It says `if item in processed`, which compares an input with a result and so never skips anything: an interrupted run
+goes over all items again. That is what the program says, and what it gets. With the check mended it repeats nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any, ClassVar
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from crash.process import ServerProcess
+from crash.record import Violation
+
+PROGRAM = Path(__file__).parent / "programs" / "resumable.py"
+WORK_SECONDS = 0.06
+"""What an item takes here; the guide's second is only a long wait."""
+END_SECONDS = 30.0
+ITEMS = ("alpha", "beta", "gamma")
+"""The guide's default inputs."""
+
+
+class GuideSession:
+    """Rounds of the guide's program: a run is started, the server ended at random moments, until the run is over.
+
+    Args:
+        folder: Empty; takes the program and its database.
+        seed: Decides the moments.
+    """
+
+    title: ClassVar[str]
+    mended: ClassVar[bool]
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._random = Random(f"{seed} {self.title}")
+        self._seed = seed
+        self._port = _free_port()
+        self._ends: Counter[str] = Counter()
+        text = PROGRAM.read_text()
+        for old, new in (
+            ("asyncio.sleep(1)", f"asyncio.sleep({WORK_SECONDS})"),
+            ("port=8000", f"port={self._port}"),
+            *([("if item in processed", 'if f"processed:{item}" in processed')] if self.mended else []),
+        ):
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        (folder / "resumable.py").write_text(text)
+        self._server = ServerProcess(["resumable.py"], folder, self._port)
+
+    def run(self, rounds: int) -> str:
+        """Play `rounds` runs; return what happened.
+
+        Raises:
+            Violation: A promise was broken.
+        """
+        self._server.start()
+        try:
+            self._server.until_listening()
+            for number in range(rounds):
+                self._round(number)
+            self._server.interrupt()
+            self._server.until_stopped()
+        finally:
+            if self._server.process.poll() is None:
+                self._server.kill()
+        ends = ", ".join(f"{name} {count}" for name, count in sorted(self._ends.items()))
+        return f"{rounds} runs finished; the server was ended: {ends}"
+
+    def _round(self, number: int) -> None:
+        handler_id = self._ask("POST", "/workflows/processing/run-nowait", {})["handler_id"]
+        time.sleep(self._random.uniform(0, len(ITEMS) * WORK_SECONDS))
+        for _ in range(self._random.choice((1, 1, 1, 2, 3))):
+            self._end()
+            self._server.start()
+            self._server.until_listening()
+            time.sleep(self._random.uniform(0, WORK_SECONDS * 1.5))
+        handler = self._finished(handler_id)
+        url = f"http://127.0.0.1:{self._port}/events/{handler_id}?after_sequence=-1&sse=false"
+        with urlopen(url, timeout=END_SECONDS) as response:
+            events = [json.loads(line) for line in response]
+        told = [event["value"]["item"] for event in events if event["type"] == "ProgressEvent"]
+        try:
+            self.check(handler["result"]["value"]["processed"], told)
+        except Violation as error:
+            raise Violation(f"seed {self._seed}, round {number}, handler {handler_id}: {error}; {events}") from None
+
+    def _end(self) -> None:
+        how = self.choose(self._random)
+        self._ends[how.name] += 1
+        self._server.must_run()
+        if how is signal.SIGKILL:
+            self._server.kill()
+            return
+        self._server.interrupt(how)
+        if (status := self._server.until_stopped()) != 0:
+            raise Violation(f"stopped with status {status}: {self._server.tail()}")
+
+    def choose(self, random: Random) -> signal.Signals:
+        """Choose how the server is ended."""
+        raise NotImplementedError
+
+    def check(self, processed: list[str], told: list[str]) -> None:
+        """Judge a run by its result and by the ProgressEvents on its stream."""
+        raise NotImplementedError
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            with urlopen(Request(f"http://127.0.0.1:{self._port}{path}", data, method=method), timeout=20) as response:
+                return json.load(response)
+        except HTTPError as error:
+            with error:
+                return json.load(error)
+
+    def _finished(self, handler_id: str) -> Any:
+        deadline = time.monotonic() + END_SECONDS
+        while (handler := self._ask("GET", f"/handlers/{handler_id}"))["status"] == "running":
+            if time.monotonic() > deadline:
+                raise Violation(f"seed {self._seed}: not over in {END_SECONDS:g} s: {handler}")
+            time.sleep(0.01)
+        if handler["status"] != "completed":
+            raise Violation(f"seed {self._seed}: {handler}")
+        return handler
+
+
+class Verbatim(GuideSession):
+    """Word for word, ended by Ctrl+C alone: whatever was committed has its ProgressEvent on the stream."""
+
+    title = "word for word, Ctrl+C"
+    mended = False
+
+    def choose(self, random: Random) -> signal.Signals:  # noqa: ARG002
+        """Choose Ctrl+C."""
+        return signal.SIGINT
+
+    def check(self, processed: list[str], told: list[str]) -> None:
+        """Every item of the result was told, in order; the last pass went over all of them."""
+        if processed[-len(ITEMS) :] != [f"processed:{item}" for item in ITEMS] or told != processed:
+            raise Violation(f"processed {processed}, told {told}")
+
+
+class LooksThere(GuideSession):
+    """With the check mended, ended by SIGKILL or Ctrl+C: no item twice."""
+
+    title = "mended, SIGKILL and Ctrl+C"
+    mended = True
+
+    def choose(self, random: Random) -> signal.Signals:
+        """Choose either."""
+        return random.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGINT))
+
+    def check(self, processed: list[str], told: list[str]) -> None:
+        """Every item exactly once; none told twice (one may be untold, killed between its commit and its event)."""
+        if processed != [f"processed:{item}" for item in ITEMS]:
+            raise Violation(f"processed {processed}")
+        if [item for item in processed if item in told] != told:
+            raise Violation(f"told {told}")
+
+
+def _free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        port: int = trial.getsockname()[1]
+        return port
