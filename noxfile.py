@@ -30,8 +30,14 @@ if (pyenv := Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "version
     kept = sorted((folder.name for folder in pyenv.glob("3.*")), key=lambda name: not name.startswith(f"{HOME}."))
     os.environ.setdefault("PYENV_VERSION", ":".join(kept))
 
-ONCE = ("tests/interop", "tests/packaging", "tests/page", "tests/parity")
-"""Tests of what is outside the interpreter (other programs, installers, a browser): one Python is enough."""
+ONCE = (
+    "tests/durability/test_killed_server.py",
+    "tests/interop",
+    "tests/packaging",
+    "tests/page",
+    "tests/parity",
+)
+"""Tests of what is outside the interpreter (killed processes, other programs, a browser): one Python is enough."""
 
 LOWEST = ("h11==0.16.*", "anyio==4.16.*", "pydantic==2.12.*", "trio==0.32.*", "httpx==0.27.*")
 """The lower bounds in pyproject.toml."""
@@ -114,3 +120,10 @@ def bench(session: nox.Session) -> None:
     """How fast is it beside the peer, measured in turns within one run?"""
     session.install("--editable", ".[dev]")
     session.run("python", "-m", "bench", *session.posargs)
+
+
+@nox.session
+def crash(session: nox.Session) -> None:
+    """Is every promise kept, however often the server is killed? A thousand times and more, for half an hour."""
+    session.install("--editable", ".[trio]")
+    session.run("python", "-m", "crash", *session.posargs)

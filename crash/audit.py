@@ -11,7 +11,9 @@ from pathlib import Path
 from crash.record import RunRecord, Violation
 
 _NOTHING = {
-    "parts of runs that are over": "SELECT run, parts.key FROM parts JOIN runs ON runs.key = run WHERE status <> 'running'",
+    "parts of runs that are over": (
+        "SELECT run, parts.key FROM parts JOIN runs ON runs.key = run WHERE status <> 'running'"
+    ),
     "parts of no run": "SELECT run, parts.key FROM parts WHERE run NOT IN (SELECT key FROM runs)",
     "state of no run": "SELECT run, key FROM state WHERE run NOT IN (SELECT key FROM runs)",
     "events of no run": "SELECT run, seq FROM events WHERE run NOT IN (SELECT key FROM runs)",
@@ -25,9 +27,7 @@ _NOTHING = {
         "HAVING count(*) <> next_sequence + 1 OR max(seq) <> next_sequence - 1"
     ),
     "kinds that are there twice": "SELECT qualified_name FROM kinds GROUP BY qualified_name HAVING count(*) > 1",
-    "handlers without a current run": (
-        "SELECT handler_id FROM runs GROUP BY handler_id HAVING sum(current) <> 1"
-    ),
+    "handlers without a current run": ("SELECT handler_id FROM runs GROUP BY handler_id HAVING sum(current) <> 1"),
     "runs that are not over": "SELECT run_id, phase, error FROM runs WHERE status = 'running'",
 }
 """What a database must not hold once all runs are over."""

@@ -127,7 +127,7 @@ class Harness:
         if self._violations:
             return
         for run in self._runs:
-            if run.ending is None and not run.purged:
+            if not run.over:
                 raise run.fail(f"it is not over {END_SECONDS:g} s after the last kill: {self._condition(run)}")
         player = Player(self._client, self._random, self._halt.is_set)
         for run in self._runs:
@@ -170,8 +170,7 @@ class Harness:
     # Telling
 
     def _sum_up(self, seconds: float) -> None:
-        over = [run for run in self._runs if run.ending is not None or run.purged]
-        self.figures.runs.update(run.kind for run in over)
+        self.figures.runs.update(run.kind for run in self._runs if run.over)
         self.figures.events = sum(len(run.events) for run in self._runs)
         self.figures.unanswered = sum("unanswered" in line for run in self._runs for line in run.history)
         self.figures.seconds = seconds

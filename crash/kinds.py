@@ -43,15 +43,19 @@ def check_state(run: RunRecord) -> None:
         Violation: They differ.
     """
     counted = list(range(1, run.size + 1))
-    expected: dict[str, list[Any]] = {
-        "rounds": {"done": counted},
-        "progress": {"done": counted},
-        "form": {"heard": _texts(run)},
-        "counter": {"rounds": list(range(1, run.number + 1))},
-    }.get(run.kind, {})
-    if run.kind == "timers":
-        # A try that was interrupted after its write counts, too.
-        expected = {"tries": list(range(max(3, len(run.state.get("tries", ())))))}
+    expected: dict[str, list[Any]]
+    match run.kind:
+        case "rounds" | "progress":
+            expected = {"done": counted}
+        case "form":
+            expected = {"heard": _texts(run)}
+        case "counter":
+            expected = {"rounds": list(range(1, run.number + 1))}
+        case "timers":
+            # A try that was interrupted after its write counts, too.
+            expected = {"tries": list(range(max(3, len(run.state.get("tries", ())))))}
+        case _:
+            expected = {}
     if run.state != expected:
         raise run.fail(f"it left the state {run.state} instead of {expected}")
 

@@ -47,10 +47,10 @@ class Player:
             GivenUp: The harness has stopped.
         """
         self._start(run)
-        while run.ending is None and not run.purged:
+        while not run.over:
             with suppress(Unanswered):
                 self._read(run)
-                if run.ending is None and not run.purged:
+                if not run.over:
                     # Streams end only so, or because the server stops.
                     run.note("the stream ended without an end")
             self._pause(run)
@@ -133,7 +133,7 @@ class Player:
                 if self._random.random() < 0.2:
                     time.sleep(self._random.uniform(0, 0.4))  # long enough for the run to leave memory
                 self._reply(run, n)
-        elif envelope["type"] == "Note" and run.kind == "sleeper" and run.ending is None:
+        elif envelope["type"] == "Note" and run.kind == "sleeper" and not run.cancelled:
             self._cancel(run)
         elif self._random.random() < 0.02:
             self.look_at_state(run)
@@ -191,7 +191,7 @@ class Player:
                 if answer.status != 503:
                     raise run.fail(f"cancel refused: {answer.status} {answer.text}")
             self._pause(run)
-        run.purged = purge
+        run.cancelled, run.purged = True, purge
         handler = self._handler(run)
         if purge and handler is not None:
             raise run.fail(f"it was purged, and is there: {handler}")

@@ -48,6 +48,8 @@ class RunRecord:
     """The texts of the answers that were given to its questions."""
     repeated: bool = False
     """Whether an answer was sent more than once, because the first time nobody said whether it arrived."""
+    cancelled: bool = False
+    """Whether its cancellation was acknowledged."""
     purged: bool = False
     history: list[str] = field(default_factory=list[str])
 
@@ -71,6 +73,11 @@ class RunRecord:
             self.note(f"accepted as run {run_id}")
         elif self.run_id != run_id:
             raise self.fail(f"it was run {self.run_id}, and is now {run_id}")
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.ending is not None or self.purged
 
     @property
     def last(self) -> int:
