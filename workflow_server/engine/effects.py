@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from workflow_server.engine.inputs import Answer, Execution, Failure
 from workflow_server.engine.message import EventKind, Message
@@ -12,8 +12,7 @@ from workflow_server.events import StepState
 Ending = Literal["completed", "failed", "timed_out", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
-class StartStep:
+class StartStep(NamedTuple):
     """Run a step on an event."""
 
     execution: Execution
@@ -43,8 +42,7 @@ class EndRun:
 Effect = StartStep | ResumeStep | EndRun
 
 
-@dataclass(frozen=True, slots=True)
-class StepChanged:
+class StepChanged(NamedTuple):
     """An execution was queued, began or ended."""
 
     step: str
@@ -95,8 +93,7 @@ Fact = Message | StepChanged | BecameIdle | WentUnhandled | RunFailed | RunTimed
 """What a publication tells: an event of the workflow's, or news of the engine's (events too, once encoded)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(NamedTuple):
     """Something readers of the stream will see, with its place in it."""
 
     sequence: int

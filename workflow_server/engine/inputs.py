@@ -2,18 +2,19 @@
 
 Ids, retry verdicts and deadlines are decided outside and arrive here, so that folding the same
 inputs gives the same run, always.
+
+The frequent ones are named tuples, which are made in a third of the time of a frozen dataclass.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow_server.engine.message import EventKind, Message
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):
     """One execution of a work item. What a past execution says or returns does nothing."""
 
     item: int
@@ -31,16 +32,14 @@ class Failure:
     """`str(exception)`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(NamedTuple):
     """The run begins with its start event."""
 
     at: float
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """An event was sent, from outside or (with `by`) by a step. Verdict: a `Misdirected`, or `None`."""
 
     at: float
@@ -49,8 +48,7 @@ class Sent:
     by: Execution | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(NamedTuple):
     """An event was written to the stream, by a step or from outside."""
 
     at: float
@@ -58,8 +56,7 @@ class Published:
     by: Execution | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(NamedTuple):
     """An execution ended with an event, or with nothing."""
 
     at: float

@@ -101,21 +101,6 @@ def encode_head(run: Run) -> str:
     )
 
 
-def encode_shape(shape: Shape) -> str:
-    """Return a workflow's routing as JSON text; equal shapes give equal text."""
-    steps = {
-        name: {
-            "accepts": sorted(step.accepts),
-            "subclasses": step.subclasses,
-            "num_workers": step.num_workers,
-            "catcher": step.catcher,
-            "max_recoveries": step.max_recoveries,
-        }
-        for name, step in shape.steps.items()
-    }
-    return json.dumps({"workflow": shape.workflow, "steps": steps})
-
-
 def _splice(fields: dict[str, Any], **texts: str) -> str:
     """Return a JSON object of `fields` and of `texts`, which are JSON already."""
     added = "".join(f',"{name}":{text}' for name, text in texts.items())

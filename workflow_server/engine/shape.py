@@ -6,8 +6,10 @@ the run goes by the shape it was started with until an input says otherwise.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from workflow_server.definition.compiled import Definition
 from workflow_server.engine.message import EventKind
@@ -36,7 +38,7 @@ class StepShape:
         return kind.name in self.accepts or (self.subclasses and not self.accepts.isdisjoint(kind.lineage))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shape:
     """A workflow's steps in routing order."""
 
@@ -50,6 +52,21 @@ class Shape:
         if found is None:
             found = self._takers[kind.name] = tuple(step for step in self.steps.values() if step.takes(kind))
         return found
+
+    @cached_property
+    def as_text(self) -> str:
+        """JSON text, to be stored with runs; equal shapes have equal text."""
+        steps = {
+            name: {
+                "accepts": sorted(step.accepts),
+                "subclasses": step.subclasses,
+                "num_workers": step.num_workers,
+                "catcher": step.catcher,
+                "max_recoveries": step.max_recoveries,
+            }
+            for name, step in self.steps.items()
+        }
+        return json.dumps({"workflow": self.workflow, "steps": steps})
 
 
 def shape_of(definition: Definition) -> Shape:

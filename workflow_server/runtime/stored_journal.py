@@ -11,7 +11,7 @@ import anyio
 from workflow_server.engine.effects import Effect, Publication, Reaction
 from workflow_server.engine.inputs import StateWritten
 from workflow_server.engine.message import Message
-from workflow_server.engine.parts import encode_head, encode_part, encode_shape
+from workflow_server.engine.parts import encode_head, encode_part
 from workflow_server.errors import StoreError
 from workflow_server.runtime.execution import current_execution
 from workflow_server.runtime.ids import new_id
@@ -95,7 +95,7 @@ class StoredJournal:
         """Have the first batch hold what the run begins with: its start event and its state."""
         kind, at = start.kind, self.record.started_at
         record = EventRecord(-1, at, kind.type, kind.qualified_name, kind.types, start.value or "{}")
-        self._first = FirstBatch(record, encode_shape(self.runner.plan.shape))
+        self._first = FirstBatch(record, self.runner.plan.shape.as_text)
         self._gather().state.update(state)
 
     def touch(self, state: Mapping[str, str | None]) -> None:
@@ -140,18 +140,18 @@ class StoredJournal:
         self._open, self._in_flight = None, batch
         run, first, self._first = self.runner.run, self._first, None
         events = tuple(record_of(publication) for publication in batch.publications)
-        due = run.next_due()
+        keeps, due = self._committer.keeps_parts, run.next_due()
         return Batch(
             handler=self._next_record(batch, events),
             version=self._version + 1,
             next_sequence=run.next_sequence,
             events=events,
-            parts=self._encode_parts(batch.changed) if self._committer.keeps_parts else {},
+            parts=self._encode_parts(batch.changed) if keeps else {},
             state=batch.state,
-            head=encode_head(run),
+            head=encode_head(run) if keeps else "{}",
             alive=self.runner.timers.alive,
             due=None if due is None else due[0],
-            write_id=new_id(),
+            write_id=new_id() if keeps else "",
             first=first,
         )
 
