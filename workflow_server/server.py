@@ -210,9 +210,9 @@ class WorkflowServer:
 
         async def wind_down() -> None:
             await drain.wait()
-            # While connections end, so do the runs that requests in flight wait for.
+            # While connections end, so do the runs that requests in flight wait for; others still read the store.
             with anyio.CancelScope(shield=True):
-                await self._manager.stop()
+                await self._manager.halt()
 
         cannot_listen: ServerUsageError | None = None
         async with anyio.create_task_group() as tasks:

@@ -34,12 +34,9 @@ from workflow_server.api.outcomes import (
     Cancelled,
     Deleted,
     EventAccepted,
-    EventsExist,
-    EventsOpened,
     HandlerFound,
     HandlersListed,
     Health,
-    NothingLeft,
     Outcome,
     Readiness,
     Refusal,
@@ -56,12 +53,12 @@ from workflow_server.manager.options import ManagerOptions
 from workflow_server.manager.revival import Blocked, Revival
 from workflow_server.manager.runs import ActiveRun, ActiveRuns
 from workflow_server.manager.served import ServedWorkflow, WrongStartEvent
-from workflow_server.runtime.feed import EventFeed, HandlerListing, News
+from workflow_server.manager.streams import open_stream
+from workflow_server.runtime.feed import HandlerListing, News
 from workflow_server.runtime.host import current_host
 from workflow_server.runtime.ids import new_id
 from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery, Verdict
 from workflow_server.wire.envelopes import EventValidationError
-from workflow_server.wire.records import HandlerRecord
 
 log = logging.getLogger("workflow_server")
 
@@ -98,8 +95,8 @@ class HandlerManager:
         if self._store.keeps_parts:
             self._revival.begin()
 
-    async def stop(self) -> None:
-        """Refuse new work, let running steps end within the grace time, stop the rest, and close the store."""
+    async def halt(self) -> None:
+        """Refuse new work, let running steps end within the grace time, and stop the rest; the store stays open."""
         runs, self._runs = self._runs, None
         if runs is not None:
             if self._store.keeps_parts:
@@ -107,10 +104,22 @@ class HandlerManager:
             self.unstopped = await runs.stop(self._options.shutdown_grace)
             if self.unstopped:
                 log.warning("Left behind at the stop, because they ignore cancellation: %s", ", ".join(self.unstopped))
-            await self._store.close()
+
+    async def stop(self) -> None:
+        """Halt, and close the store; whatever still reads from it is refused."""
+        await self.halt()
+        await self._store.close()
 
     async def execute(self, command: Command) -> Outcome:
         """Do what `command` says and return what came of it."""
+        try:
+            return await self._execute(command)
+        except StoreError:
+            if self._runs is None:
+                return _STOPPING  # what the store could not do any more, the next server's will
+            raise
+
+    async def _execute(self, command: Command) -> Outcome:
         match command:
             case CheckHealth():
                 return Health(self._runs is not None)
@@ -132,7 +141,8 @@ class HandlerManager:
             case GetState() | GetInput() | GetWaiting():
                 return await self._inspect(command)
             case StreamEvents():
-                return await self._stream(command)
+                opened = await open_stream(command, self._store, self._news, self._options.heartbeat)
+                return _NO_HANDLER if opened is None else opened
             case StartRun() | SendEvent() | CancelHandler():
                 return _STOPPING if self._runs is None else await self._act(self._runs, command)
             case _:
@@ -188,6 +198,8 @@ class HandlerManager:
             return _invalid(f"Validation error for 'start_event': {error}")
         if accepted is Verdict.CONFLICT:
             return _already_running(handler_id)
+        if accepted is Verdict.STALE:
+            return _STOPPING  # a stop that gave up a failing store: the run was never written
         return await _finished(run) if command.wait else RunAccepted(run.journal.record)
 
     def _refuse_context(self) -> str:
@@ -210,7 +222,9 @@ class HandlerManager:
             return _invalid(str(error))
         except SerializationError as error:
             return _invalid(f"Failed to send event: {error}")
-        except StoreError:
+        except StoreError:  # somebody else removed it in this moment, unless this is the stop
+            if self._runs is None:
+                raise
             return _NO_HANDLER
         if refusal is not None:
             return _invalid(f"Failed to send event: {refusal.describe(type(event))}")
@@ -239,39 +253,13 @@ class HandlerManager:
                 unstopped = await run.runner.cancel(self._options.cancel_within)
         except Blocked:
             await self._revival.cancel_blocked(command.handler_id)
-        except StoreError:  # somebody else removed it in this moment
+        except StoreError:  # likewise
+            if self._runs is None:
+                raise
             return _NO_HANDLER
         if not command.purge:
             return Cancelled(unstopped)
         return Deleted(unstopped) if await self._store.delete(command.handler_id) else _NO_HANDLER
-
-    # Reading events
-
-    async def _stream(self, command: StreamEvents) -> Outcome:
-        record = await self._run_of(command)
-        if record is None:
-            return _NO_HANDLER
-        after = command.after
-        if after == "now":
-            after = await self._store.next_sequence(record.run_id) - 1
-        if record.status != "running" and not await self._store.events(record.run_id, after, 1):
-            return NothingLeft()
-        if command.head_only:
-            return EventsExist(command.sse)
-        return EventsOpened(
-            source=EventFeed(self._store, self._news, record.run_id, after),
-            sse=command.sse,
-            include_internal=command.include_internal,
-            include_qualified_name=command.include_qualified_name,
-            heartbeat=self._options.heartbeat,
-        )
-
-    async def _run_of(self, command: StreamEvents) -> HandlerRecord | None:
-        """Return the run whose events are asked for: the handler's current one, or an earlier one by id."""
-        if command.run_id is None:
-            return await self._store.handler(command.handler_id)
-        run = await self._store.run(command.run_id)
-        return run if run is not None and run.handler_id == command.handler_id else None
 
 
 async def _finished(run: ActiveRun) -> Outcome:

@@ -16,7 +16,7 @@ import anyio
 from workflow_server.engine.effects import Publication, RunCancelled
 from workflow_server.engine.parts import LoadError
 from workflow_server.engine.state import ItemPhase, Run
-from workflow_server.errors import WorkflowError
+from workflow_server.errors import StoreError, WorkflowError
 from workflow_server.manager.runs import ActiveRun, ActiveRuns
 from workflow_server.manager.served import ServedWorkflow
 from workflow_server.runtime.ids import new_id
@@ -151,6 +151,8 @@ class Revival:
                 return None
             try:
                 return await self._revive(stored)
+            except StoreError:
+                raise  # the store's trouble, not the run's
             except (LoadError, LookupError, ValueError, WorkflowError) as error:
                 await self._block(stored, str(error))
                 raise Blocked(str(error)) from error

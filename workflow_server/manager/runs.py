@@ -124,9 +124,11 @@ class ActiveRuns:
 
         Raises:
             SerializationError: The start event or the state can't be encoded.
+            StoreError: The runs are being stopped.
             ValueError: The state can't be read.
             WorkflowRuntimeError: Runs of the same `Workflow` instance are alive on another event loop.
         """
+        self._check_open()
         served.workflow.settle_on(self.host)
         run_id, now = new_id(), self.host.clock()
         runner = served.make_runner(self.host, run_id, state)
@@ -165,9 +167,11 @@ class ActiveRuns:
 
         Raises:
             LookupError: A class is gone.
+            StoreError: The runs are being stopped.
             ValueError: The state or the start event can't be read.
             WorkflowRuntimeError: Runs of the same `Workflow` instance are alive on another event loop.
         """
+        self._check_open()
         served.workflow.settle_on(self.host)
         record = stored.record
         runner = served.make_runner(self.host, record.run_id, stored.state, loaded)
@@ -184,6 +188,10 @@ class ActiveRuns:
 
         served.workflow.launch(runner, go)
         return run
+
+    def _check_open(self) -> None:
+        if self._stopping:
+            raise StoreError("The server is stopping: no run begins or goes on")
 
     def _add(self, run: ActiveRun) -> ActiveRun:
         self._by_handler[run.handler_id] = run
