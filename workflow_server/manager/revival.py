@@ -77,12 +77,12 @@ class Revival:
             record = await self._store.handler(handler_id)
             if record is None or record.status != "running":
                 return None
+            if self._runs.get(handler_id) is not None:
+                continue  # somebody else has loaded it meanwhile
             loading = self._loading.get(record.run_id)
             if loading is None:
                 return await self._load(record)
             await loading.wait()
-            if self._runs.get(handler_id) is None:
-                return await self._load(record)
         return run
 
     async def cancel_blocked(self, handler_id: str) -> None:
