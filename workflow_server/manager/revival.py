@@ -7,7 +7,7 @@ the phase `blocked` and the reason as its error, and is tried again at the next 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -16,7 +16,7 @@ import anyio
 from workflow_server.engine.effects import Publication, RunCancelled
 from workflow_server.engine.parts import LoadError
 from workflow_server.engine.state import ItemPhase, Run
-from workflow_server.errors import StoreError, WorkflowError
+from workflow_server.errors import StoreError, StoreUnavailable, WorkflowError
 from workflow_server.manager.runs import ActiveRun, ActiveRuns
 from workflow_server.manager.served import ServedWorkflow
 from workflow_server.runtime.ids import new_id
@@ -28,6 +28,8 @@ log = logging.getLogger("workflow_server")
 
 PAGE = 100
 """How many unfinished runs are looked up at a time."""
+RETRY_SECONDS = 1.0
+"""Pause before a store that was out is asked again."""
 LONGEST_SLEEP = 3600.0
 """Seconds after which timers are looked up again in any case."""
 
@@ -101,13 +103,22 @@ class Revival:
     async def _keep(self) -> None:
         try:
             with self._scope:
-                await self._resume_all()
+                await self._insist(self._resume_all)
                 while True:
-                    await self._wake_due()
+                    await self._insist(self._wake_due)
         except Exception:
             log.exception("Runs are no longer brought back into memory by themselves")
         finally:
             self._ended.set()
+
+    async def _insist(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Do what `act` does, again from its beginning for as long as the store is out."""
+        while True:
+            try:
+                return await act()
+            except StoreUnavailable as error:
+                log.warning("Runs are brought back into memory when the store is back: %s", error)
+            await anyio.sleep(RETRY_SECONDS)
 
     async def _resume_all(self) -> None:
         cursor: str | None = None
@@ -138,6 +149,8 @@ class Revival:
             run = await self.open(handler_id)
             if run is not None:
                 await run.journal.settled()
+        except StoreUnavailable:
+            raise
         except WorkflowError as error:
             log.warning("Handler %s is not resumed: %s", handler_id, error)
 
