@@ -139,6 +139,8 @@ class Harness:
         if (status := self._server.until_stopped()) != 0:
             raise Violation(f"the server stopped with status {status}:\n{self._server.tail()}")
         check_file(self._folder / "crash.db", self._runs)
+        if errors := self._server.errors():
+            raise Violation(f"the server has logged errors: {errors}")
 
     def _condition(self, run: RunRecord) -> str:
         answers = [self._client.ask("GET", f"/handlers/{run.handler_id}{path}").text for path in ("", "/waiting")]

@@ -59,6 +59,8 @@ class Player:
             check_outcome(run)
             self.look_at_state(run)
             check_state(run)
+            if run.kind != "counter" and self._random.random() < 0.1:
+                self._remove(run, purge=True)
 
     def _pause(self, run: RunRecord | None = None) -> None:
         if self._halted():
@@ -134,7 +136,7 @@ class Player:
                     time.sleep(self._random.uniform(0, 0.4))  # long enough for the run to leave memory
                 self._reply(run, n)
         elif envelope["type"] == "Note" and run.kind == "sleeper" and not run.cancelled:
-            self._cancel(run)
+            self._remove(run, purge=self._random.random() < 0.3)
         elif self._random.random() < 0.02:
             self.look_at_state(run)
 
@@ -172,8 +174,8 @@ class Player:
             run.repeated |= asked
             self._pause(run)
 
-    def _cancel(self, run: RunRecord) -> None:
-        purge = self._random.random() < 0.3
+    def _remove(self, run: RunRecord, *, purge: bool) -> None:
+        """Cancel a run; with `purge`, whether it is over or not, remove all of it."""
         path = f"/handlers/{run.handler_id}/cancel?purge={'true' if purge else 'false'}"
         asked = False
         while True:
@@ -195,8 +197,8 @@ class Player:
         handler = self._handler(run)
         if purge and handler is not None:
             raise run.fail(f"it was purged, and is there: {handler}")
-        if not purge and handler["status"] != "cancelled":
-            raise run.fail(f"it was cancelled, and is {handler['status']}")
+        if not purge and (handler is None or handler["status"] != "cancelled"):
+            raise run.fail(f"it was cancelled, and is {handler}")
 
     # The end
 

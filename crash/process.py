@@ -102,6 +102,13 @@ class ServerProcess:
             self.kill()
             raise Violation(f"the server does not stop in {STOP_SECONDS:g} s:\n{self.tail()}") from None
 
+    def errors(self) -> list[str]:
+        """Return the errors and warnings that it has logged."""
+        lines = (self._folder / "server.log").read_text(errors="replace").splitlines()
+        found = [line for line in lines if " ERROR " in line or " WARNING " in line]
+        # anyio's Unix sockets on asyncio: a wait was cancelled in the moment when there was something to read.
+        return [line for line in found if not line.endswith("Exception in callback Future.set_result(None)")]
+
     def tail(self) -> str:
         """Return the last of what it has printed."""
         return (self._folder / "server.log").read_text(errors="replace")[-3000:]
