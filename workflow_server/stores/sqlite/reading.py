@@ -25,6 +25,8 @@ _RESULT = "LEFT JOIN events e ON e.run = r.key AND e.seq = r.result"
 
 _KEY = "(SELECT key FROM runs WHERE run_id = ?)"
 
+_AMONG = "IN (SELECT value FROM json_each(?))"
+
 ASLEEP = "phase IN ('waiting', 'idle')"
 AWAKE = "status = 'running' AND phase NOT IN ('waiting', 'idle')"
 
@@ -79,7 +81,6 @@ def handlers(
     connection: sqlite3.Connection, kinds: Kinds, query: HandlerQuery, after: str | None, limit: int
 ) -> tuple[list[HandlerRecord], str | None]:
     """Return a page of handlers in the order of starting, and the cursor for the next."""
-    among = "IN (SELECT value FROM json_each(?))"
     where, values = ["r.current = 1", "r.place > ?"], [-1 if after is None else int(after)]
     parameters: list[Any] = values
     for column, wanted in (
@@ -89,8 +90,9 @@ def handlers(
         ("status", query.status_in),
     ):
         if wanted is not None:
-            where.append(f"r.{column} {among}")
-            parameters.append(json.dumps(list(wanted)))
+            # One value leaves the rows in the order of the index; several need sorting.
+            where.append(f"r.{column} = ?" if len(wanted) == 1 else f"r.{column} {_AMONG}")
+            parameters.append(wanted[0] if len(wanted) == 1 else json.dumps(list(wanted)))
     if query.is_idle is not None:
         where.append("r.phase = 'idle'" if query.is_idle else "r.phase <> 'idle'")
     rows = connection.execute(

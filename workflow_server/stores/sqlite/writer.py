@@ -39,10 +39,10 @@ START_SECONDS = 30.0
 LOG_LIMIT = 64 << 20
 """Bytes of the write-ahead log beyond which the writer waits for readers."""
 
-LOG_PATIENCE = 0.25
-"""Seconds that it waits for them each time…"""
+LOG_PATIENCE = 0.1
+"""Seconds that it waits for them, three times at most…"""
 
-LOG_PAUSE = 10.0
+LOG_PAUSE = 5.0
 """…and seconds before it does so again."""
 
 TEXT_LIMIT = 64 << 20
@@ -234,13 +234,14 @@ class Writer:
             return
         connection.execute(f"PRAGMA busy_timeout = {round(LOG_PATIENCE * 1000)}")
         try:
-            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            # Again if it failed: SQLite waits for a reader's slot even after fresher readers have taken that over.
+            busy = all(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] for _ in range(3))
         finally:
             connection.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
         if busy:
             self._next_wait = time.monotonic() + LOG_PAUSE
             log.warning(
-                "The write-ahead log of %s has grown to %d MB, because another program reads the database all the time",
+                "The write-ahead log of %s has grown to %d MB, because somebody reads the database all the time",
                 self.path,
                 size >> 20,
             )
