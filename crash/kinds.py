@@ -85,7 +85,7 @@ def _notes(run: RunRecord) -> list[str]:
         case "chain":
             return ["begin", *(f"{word} {n}" for n in counted for word in ("link", "linked"))]
         case "progress":
-            return [f"item {n}" for n in counted]
+            return [f"{word} {n}" for n in counted for word in ("begin", "item")]
         case "fan":
             return [f"{word} {n}" for n in counted for word in ("sent", "begun", "worked")]
         case "dialog":

@@ -101,7 +101,7 @@ class Rounds(Workflow):
 
 
 class Progress(Workflow):
-    """One long step that keeps its progress in state, and tells of it in the same commit."""
+    """One long step that keeps its progress in state; it tells of each item before it begins, and as it is done."""
 
     @step
     async def go(self, ev: Begin, ctx: Context[Kept]) -> StopEvent:
@@ -109,6 +109,7 @@ class Progress(Workflow):
         for n in range(1, ev.size + 1):
             if n in done:
                 continue
+            ctx.write_event_to_stream(Note(text=f"begin {n}"))
             await anyio.sleep(MOMENT * 4)
             done.append(n)
             ctx.write_event_to_stream(Note(text=f"item {n}"))
