@@ -15,6 +15,7 @@ from workflow_server.stores.base import AbstractWorkflowStore, Batch, HandlerQue
 from workflow_server.stores.sqlite import reading
 from workflow_server.stores.sqlite.reader import Reader
 from workflow_server.stores.sqlite.reading import Kinds
+from workflow_server.stores.sqlite.recent import Recent
 from workflow_server.stores.sqlite.retention import Retention
 from workflow_server.stores.sqlite.threads import DatabaseThreads
 from workflow_server.stores.sqlite.writer import Synchronous, Writer
@@ -34,6 +35,7 @@ class _Open:
     encoder: Encoder
     writers: DatabaseThreads[Writer]
     readers: DatabaseThreads[Reader]
+    recent: Recent
 
 
 class SqliteWorkflowStore(AbstractWorkflowStore):
@@ -100,7 +102,7 @@ class SqliteWorkflowStore(AbstractWorkflowStore):
             writers.end()
             raise
         readers = DatabaseThreads(port, [Reader(self.path) for _ in range(READERS)], "workflow store: reader")
-        self._open = _Open(encoder, writers, readers)
+        self._open = _Open(encoder, writers, readers, Recent())
 
     async def close(self) -> None:
         """Write what was handed over, and let go of the file. Cancelling the wait doesn't stop that."""
@@ -125,15 +127,28 @@ class SqliteWorkflowStore(AbstractWorkflowStore):
         """Write a group in one transaction; see the contract. Cancelling the wait doesn't stop it."""
         open = self._opened()
         encoded = [open.encoder.encode(place, batch) for place, batch in enumerate(group)]
-        verdicts = await open.writers.call(lambda writer: writer.commit(encoded))
-        for batch, verdict in zip(encoded, verdicts, strict=True):
+        try:
+            verdicts = await open.writers.call(lambda writer: writer.commit(encoded))
+        except BaseException:
+            # Whether it was written is not known here any more.
+            for batch in group:
+                open.recent.forget(batch.handler.run_id)
+            raise
+        for batch, written, verdict in zip(group, encoded, verdicts, strict=True):
             if verdict is Verdict.DONE:
-                open.encoder.written(batch)
+                open.encoder.written(written)
+                open.recent.note(batch)
         return verdicts
 
     async def delete(self, handler_id: str) -> bool:
         """Remove a handler; see the contract."""
-        return await self._opened().writers.call(lambda writer: writer.delete([handler_id]))
+        open = self._opened()
+        open.recent.forget_handler(handler_id)
+        try:
+            return await open.writers.call(lambda writer: writer.delete([handler_id]))
+        finally:
+            # A commit may have come before it.
+            open.recent.forget_handler(handler_id)
 
     async def handler(self, handler_id: str) -> HandlerRecord | None:
         """Return the handler with its current run, or `None`."""
@@ -141,7 +156,8 @@ class SqliteWorkflowStore(AbstractWorkflowStore):
 
     async def run(self, run_id: str) -> HandlerRecord | None:
         """Return the record of one run, or `None`."""
-        return await self._read(lambda db, kinds: reading.run(db, kinds, run_id))
+        known = self._opened().recent.record(run_id)
+        return known or await self._read(lambda db, kinds: reading.run(db, kinds, run_id))
 
     async def handlers(
         self, query: HandlerQuery, after: str | None, limit: int
@@ -151,6 +167,9 @@ class SqliteWorkflowStore(AbstractWorkflowStore):
 
     async def events(self, run_id: str, after: int, limit: int) -> list[EventRecord]:
         """Return a page of events; see the contract."""
+        page = self._opened().recent.events(run_id, after, limit)
+        if page is not None:
+            return page
         return await self._read(lambda db, kinds: reading.events(db, kinds, run_id, after, limit))
 
     async def next_sequence(self, run_id: str) -> int:
