@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import shutil
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ def main() -> int:
     except Violation as error:
         print(f"VIOLATION {error}\nkept in {folder}", file=sys.stderr)
         return 1
+    shutil.rmtree(folder)
     return 0
 
 
