@@ -17,7 +17,16 @@ import pytest
 from tests_support.facts import until
 from workflow_server.errors import ServerUsageError, StoreError, StoreUnavailable
 from workflow_server.stores.base import Batch, Verdict
-from workflow_server.stores.sqlite import SqliteWorkflowStore, connecting, reading, recent, schema, writer
+from workflow_server.stores.sqlite import (
+    SqliteWorkflowStore,
+    connecting,
+    reading,
+    recent,
+    retention,
+    schema,
+    threads,
+    writer,
+)
 from workflow_server.testing.batches import all_unfinished, event, finished, first, ids, next_of, put
 from workflow_server.testing.durable_store_contract import DurableStoreContract
 
@@ -192,6 +201,12 @@ async def test_text_that_no_encoding_knows_does_not_stop_a_commit(store: SqliteW
     assert (await store.state("r"))["a\ufffdb"] == "1"
 
 
+async def test_a_run_whose_start_was_never_stored_says_so(store: SqliteWorkflowStore) -> None:
+    await put(store, replace(first(), first=None))
+    with pytest.raises(StoreError, match="Run r can't be loaded: its start event or its shape was never stored"):
+        await store.load("r")
+
+
 # The store is out
 
 
@@ -239,6 +254,16 @@ async def test_a_file_that_vanished_is_not_replaced_by_an_empty_one(store: Sqlit
     assert not store.path.exists()
     hidden.rename(store.path)
     await put(store, batch)
+
+
+async def test_reading_a_file_that_vanished_is_told(store: SqliteWorkflowStore) -> None:
+    await put(store, first())
+    hidden = store.path.rename(store.path.with_name("hidden"))
+    for _ in range(5):
+        with pytest.raises(StoreUnavailable, match="can't be opened"):
+            await store.handler("h")
+    hidden.rename(store.path)
+    assert await store.handler("h") is not None
 
 
 async def test_while_another_program_holds_the_lock_commits_wait_and_nothing_else(store: SqliteWorkflowStore) -> None:
@@ -424,6 +449,24 @@ async def test_handlers_that_finished_long_ago_vanish(store: SqliteWorkflowStore
         return await ids(store) == ["new", "one"]
 
     await until(without_the_old_one)
+    await store.close()
+
+
+async def test_a_store_without_work_looks_at_ages_too(
+    store: SqliteWorkflowStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(retention, "AGE_SECONDS", 0.01)
+    store = await reopened(store, max_age=0.2)
+    batch = first()
+    await put(store, batch, finished(batch, at=time.time()))
+    assert await ids(store) == ["h"]
+
+    def nothing_is_left() -> bool:
+        with closing(sqlite3.connect(store.path)) as program:
+            return program.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+
+    await until(nothing_is_left)
     await store.close()
 
 
