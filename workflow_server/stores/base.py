@@ -232,7 +232,7 @@ class AbstractWorkflowStore(ABC):
 
     @abstractmethod
     async def next_due(self, after: float) -> float | None:
-        """Return the earliest time after `after` at which a run of phase `waiting` or `idle` has a timer due, or `None`."""
+        """Return the earliest time after `after` at which a `waiting` or `idle` run has a timer due, or `None`."""
 
     @abstractmethod
     async def start_event(self, run_id: str) -> EventRecord | None:
