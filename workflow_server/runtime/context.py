@@ -28,6 +28,7 @@ from workflow_server.runtime.loop import call_on_loop
 from workflow_server.runtime.publications import result_of
 from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.state_store import DictState, InMemoryStateStore, S, new_state
+from workflow_server.serializers import JsonSerializer
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
@@ -181,11 +182,14 @@ class Context(Generic[S]):
         Raises:
             TimeoutError: Nothing fitting arrived in time.
             ContextStateError: Called outside of a step.
+            SerializationError: The run is stored and a required value can't be encoded.
             WorkflowRuntimeError: Called inside `edit_state`, which would stop every other writer meanwhile.
         """
         runner, execution = self._need_step("wait_for_event")
         if self.store.being_edited_here:
             raise WorkflowRuntimeError("wait_for_event() can't be used inside edit_state(): leave the block first.")
+        if requirements and runner.journal.encodes:
+            JsonSerializer().serialize(requirements)  # refused in the step, before it reaches the commit of all runs
         kind, now = kind_of(event_type), runner.host.clock()
         verdict: Answer | Suspended | None = runner.apply(
             WaitBegan(
