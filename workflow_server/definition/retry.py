@@ -7,6 +7,7 @@ the run and never recomputed. Randomness arrives as a seed, so that a policy sta
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,9 +66,20 @@ def next_delay(policy: RetryPolicy, elapsed: float, attempts: int, error: Except
         Seconds to wait before the next attempt, or `None` to give up.
 
     Raises:
+        TypeError: The verdict is no number.
+        ValueError: It is not finite.
         Exception: Whatever the policy raises.
     """
-    ask: Callable[..., float | None] = policy.next
+    ask: Callable[..., Any] = policy.next
+    delay: object
     if _takes_seed(getattr(ask, "__func__", ask)):
-        return ask(elapsed, attempts, error, seed=seed)
-    return ask(elapsed, attempts, error)
+        delay = ask(elapsed, attempts, error, seed=seed)
+    else:
+        delay = ask(elapsed, attempts, error)
+    if delay is None:
+        return None
+    if isinstance(delay, bool) or not isinstance(delay, (int, float)):
+        raise TypeError(f"A retry policy must return seconds or None, not {delay!r}")
+    if not math.isfinite(delay):
+        raise ValueError(f"A retry policy must return a finite number of seconds, not {delay!r}")
+    return float(delay)
