@@ -29,7 +29,7 @@ from workflow_server.runtime.workflow import Workflow
 from workflow_server.stores.base import AbstractWorkflowStore
 from workflow_server.stores.memory import MemoryWorkflowStore
 from workflow_server.transports.asgi import AsgiApp
-from workflow_server.transports.page import Page
+from workflow_server.transports.page import make_page
 from workflow_server.transports.signals import stop_signals
 from workflow_server.transports.tcp import Binding, serve
 
@@ -50,6 +50,8 @@ class WorkflowServer:
         accept_context_api: Whether clients may hand in a context to start from.
         cors_origins: Origins whose pages may use the API, `"*"` for all; none by default.
         limits: What a client may cost.
+        ui: Whether to serve the debugger page at `/`.
+        ui_path: Folder of another page to serve there instead of the one that came along.
 
     `app` is an ASGI application to run under another server or to mount in another application.
     """
@@ -64,6 +66,8 @@ class WorkflowServer:
         accept_context_api: bool = False,
         cors_origins: Sequence[str] = (),
         limits: Limits | None = None,
+        ui: bool = True,
+        ui_path: str | os.PathLike[str] | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._workflows: dict[str, ServedWorkflow] = {}
@@ -79,7 +83,7 @@ class WorkflowServer:
         )
         self._drain: anyio.Event | None = None
         self._serving = False
-        self._api = Api(self._manager.execute, page=Page(), report=_report, cors_origins=cors_origins)
+        self._api = Api(self._manager.execute, page=make_page(ui, ui_path), report=_report, cors_origins=cors_origins)
         self.app = AsgiApp(self._api, running=self.running, drain=lambda: self._drain, limits=self._limits)
 
     def add_workflow(

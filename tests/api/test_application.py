@@ -105,7 +105,7 @@ async def test_another_method_is_not_allowed(path: str, allow: str) -> None:
         ("/health", "GET, HEAD, OPTIONS"),
         ("/events/h1", "GET, HEAD, POST, OPTIONS"),
         ("/", "GET, HEAD, OPTIONS"),
-        ("*", "GET, HEAD, OPTIONS, POST"),
+        ("*", "DELETE, GET, HEAD, OPTIONS, POST"),
     ],
 )
 async def test_options_tells_the_methods(path: str, allow: str) -> None:

@@ -75,7 +75,7 @@ def test_other_paths_are_not_the_apis(path: str) -> None:
     ("method", "path", "allow"),
     [
         ("POST", "/health", "GET, HEAD, OPTIONS"),
-        ("DELETE", "/handlers/h1", "GET, HEAD, OPTIONS"),
+        ("PUT", "/handlers/h1", "DELETE, GET, HEAD, OPTIONS"),
         ("GET", "/workflows/x/run", "POST, OPTIONS"),
         ("HEAD", "/workflows/x/run-nowait", "POST, OPTIONS"),
         ("PUT", "/events/h1", "GET, HEAD, POST, OPTIONS"),
@@ -95,11 +95,11 @@ def test_another_method_is_refused_with_those_that_are_allowed(method: str, path
 
 def test_only_answers_that_may_take_long_are_watched() -> None:
     waiting = {f"{route.method} {sample(route.path)}" for route in routes.ROUTES if route.waits}
-    assert waiting == {"POST /workflows/x/run", "POST /handlers/x/cancel", "GET /events/x"}
+    assert waiting == {"POST /workflows/x/run", "POST /handlers/x/cancel", "DELETE /handlers/x", "GET /events/x"}
     for route in routes.ROUTES:
         assert routes.may_wait(Request(route.method, sample(route.path))) is route.waits
         assert not routes.may_wait(Request("HEAD", sample(route.path)))
 
 
 def test_all_methods_are_known() -> None:
-    assert routes.METHODS == ("GET", "HEAD", "OPTIONS", "POST")
+    assert routes.METHODS == ("DELETE", "GET", "HEAD", "OPTIONS", "POST")

@@ -121,6 +121,10 @@ class StreamEvents:
     sse: bool = True
     include_internal: bool = False
     include_qualified_name: bool = True
+    include_timestamp: bool = False
+    """Tell each event's time and sequence in its envelope."""
+    include_attempts: bool = False
+    """Tell each event's work item, and of a step's execution which attempt it is and how it failed."""
     run_id: str | None = None
     """An earlier run of the handler; `None` for its current one."""
     head_only: bool = False

@@ -140,6 +140,8 @@ class EventsOpened:
     include_internal: bool
     include_qualified_name: bool
     heartbeat: float | None
+    include_timestamp: bool = False
+    include_attempts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,6 +224,8 @@ def stream_events(request: Request, name: str) -> StreamEvents:
         sse=sse,
         include_internal=query.flag("include_internal", default=False),
         include_qualified_name=query.flag("include_qualified_name", default=True),
+        include_timestamp=query.flag("include_timestamp", default=False),
+        include_attempts=query.flag("include_attempts", default=False),
         run_id=_run_id(query.one("run_id")),
         head_only=request.method == "HEAD",
     )
@@ -259,3 +261,8 @@ def send_event(request: Request, name: str) -> SendEvent:
 def cancel_handler(request: Request, name: str) -> CancelHandler:
     """Parse `POST /handlers/{handler_id}/cancel`."""
     return CancelHandler(name, purge=_Query(request.query).flag("purge", default=False))
+
+
+def delete_handler(request: Request, name: str) -> CancelHandler:  # noqa: ARG001
+    """Parse `DELETE /handlers/{handler_id}`."""
+    return CancelHandler(name, purge=True)

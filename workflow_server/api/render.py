@@ -42,7 +42,7 @@ from workflow_server.api.outcomes import (
 )
 from workflow_server.http.frames import ndjson_line, sse_comment, sse_frame, sse_retry
 from workflow_server.http.messages import Headers, Response, Source, Stream
-from workflow_server.wire.records import EventRecord, HandlerRecord
+from workflow_server.wire.records import STEP_EXTRAS, EventRecord, HandlerRecord
 
 RETRY_MILLISECONDS = 2000
 """How soon a client should come back when its stream breaks."""
@@ -216,11 +216,31 @@ def _question_json(question: Question) -> str:
 # ------------------------------------------------------------------------------------------------------------ events
 
 
-def envelope_json(event: EventRecord, include_qualified_name: bool = True) -> str:
+def envelope_json(
+    event: EventRecord,
+    include_qualified_name: bool = True,
+    include_timestamp: bool = False,
+    include_attempts: bool = False,
+) -> str:
     """Return `event` in its envelope, as the JSON text that clients see."""
     name = _quote(event.qualified_name) if include_qualified_name else "null"
     types = f"[{','.join(map(_quote, event.types))}]" if event.types else "null"
-    return f'{{"value":{event.value},"qualified_name":{name},"type":{_quote(event.type)},"types":{types}}}'
+    value, more = event.value, ""
+    if event.tells_step:
+        value, more = _split_step(value, include_attempts)
+    if include_attempts:
+        more += f',"item":{"null" if event.item is None else event.item}'
+    if include_timestamp:
+        more += f',"timestamp":{_time(event.timestamp)},"sequence":{event.sequence}'
+    return f'{{"value":{value},"qualified_name":{name},"type":{_quote(event.type)},"types":{types}{more}}}'
+
+
+def _split_step(value: str, wanted: bool) -> tuple[str, str]:
+    """Return the value of a `StepStateChanged` as old clients know it, and its attempt and failure for the envelope."""
+    known, found, extras = value.partition(STEP_EXTRAS)
+    if not found:
+        return value, ',"attempt":1,"failure":null' if wanted else ""
+    return known + "}", f",{extras[1:-2]}" if wanted else ""
 
 
 def _events(opened: EventsOpened) -> Response:
@@ -229,6 +249,8 @@ def _events(opened: EventsOpened) -> Response:
         sse=opened.sse,
         include_internal=opened.include_internal,
         include_qualified_name=opened.include_qualified_name,
+        include_timestamp=opened.include_timestamp,
+        include_attempts=opened.include_attempts,
     )
     if not opened.sse:
         return Response(200, _NDJSON, Stream(opened.source, frame))
@@ -243,8 +265,8 @@ def _events(opened: EventsOpened) -> Response:
     return Response(200, _SSE, stream)
 
 
-def _frame_event(event: EventRecord, *, sse: bool, include_internal: bool, include_qualified_name: bool) -> bytes:
+def _frame_event(event: EventRecord, *, sse: bool, include_internal: bool, **included: bool) -> bytes:
     if event.internal and not include_internal:
         return b""
-    envelope = envelope_json(event, include_qualified_name)
+    envelope = envelope_json(event, **included)
     return sse_frame(envelope, str(event.sequence)) if sse else ndjson_line(envelope)

@@ -51,6 +51,7 @@ ROUTES = (
     Route("GET", "/workflows/{workflow name}/representation", parse.by_name(DescribeGraph)),
     Route("GET", "/handlers", parse.list_handlers),
     Route("GET", "/handlers/{handler id}", parse.by_name(GetHandler)),
+    Route("DELETE", "/handlers/{handler id}", parse.delete_handler, waits=True),
     Route("GET", "/handlers/{handler id}/state", parse.by_name(GetState)),
     Route("GET", "/handlers/{handler id}/input", parse.by_name(GetInput)),
     Route("GET", "/handlers/{handler id}/waiting", parse.by_name(GetWaiting)),

@@ -50,6 +50,9 @@ class StepChanged(NamedTuple):
     worker: str
     input: str
     output: str | None = None
+    attempt: int = 1
+    failure: Failure | None = None
+    """Why the attempt that ended here failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class Publication(NamedTuple):
     at: float
     fact: Fact
     item: int | None = None
-    """The work item whose step published it."""
+    """The work item whose step published it, or whose execution it tells of."""
 
 
 class Reaction:

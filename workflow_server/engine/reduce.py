@@ -27,7 +27,6 @@ from workflow_server.engine.effects import (
     RunCancelled,
     RunFailed,
     RunTimedOut,
-    StepChanged,
 )
 from workflow_server.engine.inputs import (
     Answer,
@@ -35,6 +34,7 @@ from workflow_server.engine.inputs import (
     ClockReached,
     Collected,
     Failed,
+    Failure,
     Input,
     Published,
     Reloaded,
@@ -49,7 +49,6 @@ from workflow_server.engine.inputs import (
 from workflow_server.engine.message import Message, message_of
 from workflow_server.engine.reload import reload
 from workflow_server.engine.routing import (
-    UNASSIGNED,
     Recoveries,
     announce_idleness,
     answer_wait,
@@ -59,6 +58,7 @@ from workflow_server.engine.routing import (
     free_slot,
     publish,
     requeue_first,
+    tell_step,
 )
 from workflow_server.engine.speech import forget_speech, remember_send, was_published, was_sent
 from workflow_server.engine.state import ItemPhase, Run, StepLoad, Wait, WorkItem
@@ -160,7 +160,7 @@ def _publish(run: Run, published: Published, reaction: Reaction) -> None:
 def _finish(run: Run, item: WorkItem, returned: Returned, reaction: Reaction) -> None:
     at, message = returned.at, returned.message
     output = "NoneType" if message is None else message.kind.type
-    _leave_worker(run, at, item, output, reaction)
+    _leave_worker(run, at, item, reaction, output=output)
     forget_item(run, item, reaction)
     if message is not None and message.kind.stops:
         run.result = message
@@ -175,7 +175,7 @@ def _finish(run: Run, item: WorkItem, returned: Returned, reaction: Reaction) ->
 
 def _fail(run: Run, item: WorkItem, failed: Failed, reaction: Reaction) -> None:
     at = failed.at
-    _leave_worker(run, at, item, None, reaction)
+    _leave_worker(run, at, item, reaction, failure=failed.failure)
     item.failures += 1
     forget_speech(run, item, reaction)
     item.incarnation += 1
@@ -223,10 +223,16 @@ def _to_catcher(run: Run, item: WorkItem, failed: Failed, elapsed: float) -> tup
     return message_of(event), catcher, tuple(sorted(spent.items()))
 
 
-def _leave_worker(run: Run, at: float, item: WorkItem, output: str | None, reaction: Reaction) -> None:
-    worker = UNASSIGNED if item.worker is None else str(item.worker)
-    news = StepChanged(item.step, StepState.NOT_RUNNING, worker, item.message.kind.type, output)
-    publish(run, at, news, reaction)
+def _leave_worker(
+    run: Run,
+    at: float,
+    item: WorkItem,
+    reaction: Reaction,
+    *,
+    output: str | None = None,
+    failure: Failure | None = None,
+) -> None:
+    tell_step(run, at, item, StepState.NOT_RUNNING, reaction, output=output, failure=failure)
     free_slot(run, item)
     # A step may end while a task of its own still waits, or has its answer and no worker yet.
     item.waits_on.clear()

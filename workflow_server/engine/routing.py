@@ -12,7 +12,7 @@ from workflow_server.engine.effects import (
     StepChanged,
     WentUnhandled,
 )
-from workflow_server.engine.inputs import Answer, Misdirected
+from workflow_server.engine.inputs import Answer, Failure, Misdirected
 from workflow_server.engine.message import Message, meets
 from workflow_server.engine.state import ItemPhase, Run, Wait, WorkItem
 from workflow_server.events import StepState
@@ -24,9 +24,25 @@ Recoveries = tuple[tuple[str, int], ...]
 
 
 def publish(run: Run, at: float, fact: Fact, reaction: Reaction, item: int | None = None) -> None:
-    """Put `fact` on the stream, under the next sequence number; `item` if a step published it."""
+    """Put `fact` on the stream, under the next sequence number; `item` if it is of a work item."""
     reaction.publications.append(Publication(run.next_sequence, at, fact, item))
     run.next_sequence += 1
+
+
+def tell_step(
+    run: Run,
+    at: float,
+    item: WorkItem,
+    state: StepState,
+    reaction: Reaction,
+    *,
+    output: str | None = None,
+    failure: Failure | None = None,
+) -> None:
+    """Publish that the execution of `item` began or ended."""
+    worker = UNASSIGNED if item.worker is None else str(item.worker)
+    news = StepChanged(item.step, state, worker, item.message.kind.type, output, item.failures + 1, failure)
+    publish(run, at, news, reaction, item.id)
 
 
 def deliver(run: Run, at: float, message: Message, reaction: Reaction, *, recoveries: Recoveries = ()) -> None:
@@ -99,7 +115,7 @@ def add_item(run: Run, at: float, step: str, message: Message, reaction: Reactio
     run.loads[step].queued.append(item.id)
     fill_slots(run, at, step, reaction)
     if item.phase is ItemPhase.QUEUED:
-        publish(run, at, StepChanged(step, StepState.PREPARING, UNASSIGNED, message.kind.type), reaction)
+        publish(run, at, StepChanged(step, StepState.PREPARING, UNASSIGNED, message.kind.type), reaction, item.id)
 
 
 def requeue_first(run: Run, at: float, item: WorkItem, reaction: Reaction) -> None:
@@ -133,7 +149,7 @@ def fill_slots(run: Run, at: float, step: str, reaction: Reaction) -> None:
         if item.first_started is None:
             item.first_started = at
         reaction.changed.add(item.key)
-        publish(run, at, StepChanged(step, StepState.RUNNING, str(worker), item.message.kind.type), reaction)
+        tell_step(run, at, item, StepState.RUNNING, reaction)
         if resumed and not item.asleep:
             _resume(run, item, reaction)
         else:

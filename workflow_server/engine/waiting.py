@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from workflow_server.engine.effects import Reaction, StepChanged
+from workflow_server.engine.effects import Reaction
 from workflow_server.engine.inputs import Collected, Suspended, WaitAbandoned, WaitBegan
 from workflow_server.engine.message import Message
-from workflow_server.engine.routing import fill_slots, free_slot, publish
+from workflow_server.engine.routing import fill_slots, free_slot, publish, tell_step
 from workflow_server.engine.speech import forget_speech
 from workflow_server.engine.state import Contribution, ItemPhase, Run, Wait, WorkItem
 from workflow_server.events import StepState
@@ -38,8 +38,7 @@ def begin_wait(run: Run, item: WorkItem, began: WaitBegan, reaction: Reaction) -
     reaction.verdict = Suspended(key)
     suspends = item.phase is ItemPhase.RUNNING
     if suspends:
-        news = StepChanged(item.step, StepState.NOT_RUNNING, str(item.worker), item.message.kind.type)
-        publish(run, began.at, news, reaction)
+        tell_step(run, began.at, item, StepState.NOT_RUNNING, reaction)
     if is_new and began.prompt is not None:
         publish(run, began.at, began.prompt, reaction)
     if suspends:
@@ -96,8 +95,7 @@ def abandon_wait(run: Run, item: WorkItem, abandoned: WaitAbandoned, reaction: R
     run.waiting.discard(item.id)
     item.worker = load.take_slot(len(load.busy) + 1)
     item.phase = ItemPhase.RUNNING
-    news = StepChanged(item.step, StepState.RUNNING, str(item.worker), item.message.kind.type)
-    publish(run, abandoned.at, news, reaction)
+    tell_step(run, abandoned.at, item, StepState.RUNNING, reaction)
 
 
 def _let_go(run: Run, wait: Wait, item: WorkItem) -> None:

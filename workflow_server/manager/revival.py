@@ -188,8 +188,9 @@ class Revival:
         for item in loaded.items.values():
             if item.phase in (ItemPhase.RUNNING, ItemPhase.WAITING, ItemPhase.ANSWERED):
                 events = await self._store.events_of_item(run_id, item.id, item.since)
-                if events:
-                    found[item.id] = tuple((event.qualified_name, event.value) for event in events)
+                said = tuple((event.qualified_name, event.value) for event in events if not event.tells_step)
+                if said:
+                    found[item.id] = said
         return found
 
     async def _block(self, stored: StoredRun, reason: str) -> None:

@@ -35,6 +35,8 @@ async def open_stream(
         sse=command.sse,
         include_internal=command.include_internal,
         include_qualified_name=command.include_qualified_name,
+        include_timestamp=command.include_timestamp,
+        include_attempts=command.include_attempts,
         heartbeat=heartbeat,
     )
 

@@ -10,7 +10,7 @@ import json
 from functools import lru_cache
 from typing import Any, assert_never
 
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from workflow_server.engine.effects import (
     BecameIdle,
@@ -34,7 +34,7 @@ from workflow_server.events import (
     WorkflowIdleEvent,
     WorkflowTimedOutEvent,
 )
-from workflow_server.wire.records import EventRecord
+from workflow_server.wire.records import STEP_EXTRAS, EventRecord
 
 _STEP_STATE = kind_of(StepStateChanged)
 
@@ -63,6 +63,7 @@ def event_of(fact: Fact) -> Event:
                 worker_id=fact.worker,
                 input_event_name=fact.input,
                 output_event_name=fact.output,
+                **_attempt(fact),
             )
         case BecameIdle():
             return WorkflowIdleEvent()
@@ -139,8 +140,23 @@ def _step_json(fact: StepChanged) -> str:
     output = "null" if fact.output is None else _quoted(fact.output)
     return (
         f'{{"name":{_quoted(fact.step)},"step_state":"{fact.state.value}","worker_id":"{fact.worker}",'
-        f'"input_event_name":{_quoted(fact.input)},"output_event_name":{output}}}'
+        f'"input_event_name":{_quoted(fact.input)},"output_event_name":{output}{_attempt_json(fact)}}}'
     )
+
+
+def _attempt(fact: StepChanged) -> dict[str, Any]:
+    """Return which attempt `fact` tells of and how it failed; nothing for a first one that did not."""
+    if fact.attempt == 1 and fact.failure is None:
+        return {}
+    failure = None
+    if fact.failure is not None:
+        failure = {"exception_type": fact.failure.type, "exception_message": fact.failure.text}
+    return {"attempt": fact.attempt, "failure": failure}
+
+
+def _attempt_json(fact: StepChanged) -> str:
+    more = _attempt(fact)
+    return f"{STEP_EXTRAS}{to_json(more).decode()}" if more else ""
 
 
 @lru_cache(maxsize=4096)

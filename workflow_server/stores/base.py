@@ -240,7 +240,7 @@ class AbstractWorkflowStore(ABC):
 
     @abstractmethod
     async def events_of_item(self, run_id: str, item: int, since: int) -> list[EventRecord]:
-        """Return the events that one work item published, from sequence `since` on, in order."""
+        """Return the events of one work item (`EventRecord.item`), from sequence `since` on, in order."""
 
     async def query(self, query: HandlerQuery) -> list[PersistentHandler]:
         """Return all handlers that match, in the order of starting."""

@@ -8,11 +8,14 @@ RFC 9111, 5.2.2.4, and RFC 9110, 8.8.3 and 13.1.2), so a new version shows at on
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
+from workflow_server.errors import ServerUsageError
 from workflow_server.http.messages import Headers, Request, Response
 
 _TYPES = {
@@ -66,6 +69,22 @@ class Page:
         if _names(request.header("if-none-match"), file.etag):
             return Response(304, (("etag", file.etag), *_CACHING))
         return Response(200, file.headers, file.content)
+
+
+def make_page(ui: bool, ui_path: str | os.PathLike[str] | None) -> Callable[[Request], Response | None]:
+    """Return what answers for the page.
+
+    Args:
+        ui: Whether there is one.
+        ui_path: Its folder; `None` for the one that came with the package.
+
+    Raises:
+        ServerUsageError: The folder holds no `index.html`, or is given though there is to be no page.
+    """
+    if ui_path is not None and not (ui and Path(ui_path, "index.html").is_file()):
+        wrong = "has no index.html" if ui else "is given together with ui=False"
+        raise ServerUsageError(f"ui_path={os.fspath(ui_path)!r} {wrong}")
+    return Page(None if ui_path is None else Path(ui_path)) if ui else lambda _request: None
 
 
 def _find_folder() -> Path | None:

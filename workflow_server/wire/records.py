@@ -16,6 +16,10 @@ Phase = Literal["queued", "running", "waiting", "idle", "blocked", "done"]
 """A finer word beside `Status`; see the specification of handlers."""
 
 
+STEP_EXTRAS = ',"_data":'
+"""Begins the extras (`attempt`, `failure`) in the value of a `StepStateChanged`; found nowhere else in its text."""
+
+
 @dataclass(frozen=True, slots=True)
 class EventRecord:
     """One published event of a run, encoded."""
@@ -33,12 +37,17 @@ class EventRecord:
     value: str
     """The event's dump as JSON text."""
     item: int | None = None
-    """The work item whose step published it; `None` for the engine's own news. Not shown to clients."""
+    """The work item whose step published it, or whose execution a `StepStateChanged` tells of."""
 
     @property
     def internal(self) -> bool:
         """Whether only readers that ask for internal events see it."""
         return self.type == "InternalDispatchEvent" or "InternalDispatchEvent" in self.types
+
+    @property
+    def tells_step(self) -> bool:
+        """Whether it is the engine's own news of a step's execution."""
+        return self.qualified_name == "workflows.events.StepStateChanged"
 
     @property
     def stops(self) -> bool:
