@@ -15,11 +15,14 @@ from workflow_server.engine.inputs import Answer, Failure
 from workflow_server.engine.message import Message
 from workflow_server.engine.shape import Shape
 from workflow_server.engine.state import Contribution, ItemPhase, Part, Run, Utterance, Wait, WorkItem
-from workflow_server.errors import WorkflowError
-from workflow_server.events import load_exception
+from workflow_server.errors import SerializationError, WorkflowError
+from workflow_server.events import Event, load_exception
 from workflow_server.serializers import JsonSerializer
 
 _SERIALIZER = JsonSerializer()
+
+Dump = Callable[[Event], str]
+"""Makes JSON text of an event."""
 
 ReadMessage = Callable[[str, str], Message]
 """Makes a message from the routing name of its class and its dump as JSON text."""
@@ -29,19 +32,26 @@ class LoadError(WorkflowError):
     """A stored run can't be loaded."""
 
 
-def encode_part(part: Part) -> str:
-    """Return `part` as JSON text."""
+def encode_part(part: Part, dump: Dump = Event.model_dump_json) -> str:
+    """Return `part` as JSON text.
+
+    Args:
+        part: The part.
+        dump: Makes JSON text of the events of a run that is not stored; those of a stored run are text already.
+    """
     match part:
         case WorkItem():
-            return _encode_item(part)
+            return _encode_item(part, dump)
         case Wait():
-            return _encode_wait(part)
+            return _encode_wait(part, dump)
         case Contribution():
             completed = part.completed
             return _splice(
                 {"buffer": part.buffer, "item": part.item, "place": part.place},
-                message=_message(part.message),
-                completed="null" if completed is None else f"[{','.join(map(_message, completed))}]",
+                message=encode_message(part.message, dump),
+                completed="null"
+                if completed is None
+                else f"[{','.join(encode_message(one, dump) for one in completed)}]",
             )
         case Utterance():
             return json.dumps({"item": part.item, "place": part.place, "digest": part.digest})
@@ -49,7 +59,7 @@ def encode_part(part: Part) -> str:
             assert_never(part)
 
 
-def _encode_item(item: WorkItem) -> str:
+def _encode_item(item: WorkItem, dump: Dump) -> str:
     failure = item.last_failure
     return _splice(
         {
@@ -67,11 +77,11 @@ def _encode_item(item: WorkItem) -> str:
             "recoveries": item.recoveries,
             "since": item.since,
         },
-        message=_message(item.message),
+        message=encode_message(item.message, dump),
     )
 
 
-def _encode_wait(wait: Wait) -> str:
+def _encode_wait(wait: Wait, dump: Dump) -> str:
     return _splice(
         {
             "step": wait.step,
@@ -81,11 +91,19 @@ def _encode_wait(wait: Wait) -> str:
             "holders": wait.holders,
             "due": wait.due,
             "answered": wait.answer is not None,
-            "requirements": _SERIALIZER.serialize_value(wait.requirements),
+            "requirements": _requirements(wait),
         },
         prompt="null" if wait.prompt is None else f'{{"name":{json.dumps(wait.prompt[0])},"value":{wait.prompt[1]}}}',
-        answer=_message(wait.answer.message if wait.answer else None),
+        answer=encode_message(wait.answer.message if wait.answer else None, dump),
     )
+
+
+def _requirements(wait: Wait) -> Any:
+    """Return what can be told of the requirements; in a stored run that is all of them, others were refused."""
+    try:
+        return _SERIALIZER.serialize_value(wait.requirements)
+    except SerializationError:
+        return None
 
 
 def encode_head(run: Run) -> str:
@@ -107,10 +125,11 @@ def _splice(fields: dict[str, Any], **texts: str) -> str:
     return json.dumps(fields)[:-1] + added + "}"
 
 
-def _message(message: Message | None) -> str:
+def encode_message(message: Message | None, dump: Dump = Event.model_dump_json) -> str:
+    """Return an event as JSON text: the routing name of its class, and its dump."""
     if message is None:
         return "null"
-    value = message.value if message.value is not None else message.event.model_dump_json()
+    value = message.value if message.value is not None else dump(message.event)
     return f'{{"name":{json.dumps(message.kind.name)},"value":{value}}}'
 
 

@@ -13,7 +13,7 @@ from workflow_server.engine.effects import (
     WentUnhandled,
 )
 from workflow_server.engine.inputs import Answer, Failure, Misdirected
-from workflow_server.engine.message import Message, meets
+from workflow_server.engine.message import Message
 from workflow_server.engine.state import ItemPhase, Run, Wait, WorkItem
 from workflow_server.events import StepState
 
@@ -78,8 +78,7 @@ def answer_waits(run: Run, at: float, message: Message, step: str | None, reacti
     steps: set[str] = set()
     for name in message.kind.lineage:
         for wait in list(run.open_waits.get(name, {}).values()):
-            fits = wait.matches(message.kind) and (step is None or wait.step == step)
-            if fits and meets(message.event, wait.requirements):
+            if (step is None or wait.step == step) and wait.is_answered_by(message):
                 answer_wait(run, at, wait, Answer(message), reaction)
                 steps.add(wait.step)
     return steps

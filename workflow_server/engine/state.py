@@ -14,7 +14,7 @@ from typing import Any
 
 from workflow_server.engine.effects import Ending
 from workflow_server.engine.inputs import Answer, Execution, Failure
-from workflow_server.engine.message import EventKind, Message
+from workflow_server.engine.message import Message, meets
 from workflow_server.engine.shape import Shape
 
 
@@ -84,16 +84,18 @@ class Wait:
     """Counts beginnings, so that waits keep their order."""
     holders: list[int]
     """The items that began it."""
-    requirements: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
-    """Not stored: values of any kind. A step that runs again brings them back."""
+    requirements: dict[str, Any] | None = field(default_factory=dict[str, Any], compare=False)
+    """Attributes of the answer that must have these values. `None` once they are lost, because they have no JSON form:
+    then nothing answers it until its step, which runs again, has brought them back."""
     prompt: tuple[str, str] | None = None
     """In a stored run, the question that was published: qualified name and dump, for people who look."""
     due: float | None = None
     answer: Answer | None = None
 
-    def matches(self, kind: EventKind) -> bool:
-        """Tell whether events of `kind` answer it (its requirements apart)."""
-        return self.awaits == kind.name or (self.subclasses and self.awaits in kind.lineage)
+    def is_answered_by(self, message: Message) -> bool:
+        """Tell whether `message` is what it is for."""
+        fits = self.awaits == message.kind.name or (self.subclasses and self.awaits in message.kind.lineage)
+        return fits and self.requirements is not None and meets(message.event, self.requirements)
 
 
 @dataclass(slots=True)
@@ -212,6 +214,11 @@ class Run:
         if family == "wait":
             return self.waits.get(key)
         return self.contributions.get(key) if family == "gave" else self.utterances.get(key)
+
+    def parts(self) -> dict[str, Part]:
+        """Return all parts by key."""
+        items = {item.key: item for item in self.items.values()}
+        return {**items, **self.waits, **self.contributions, **self.utterances}
 
     def next_place(self) -> int:
         """Return the next place in queues and buffers."""

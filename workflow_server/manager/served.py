@@ -13,24 +13,18 @@ from workflow_server.engine.state import Run
 from workflow_server.errors import ServerUsageError
 from workflow_server.events import (
     Event,
-    HumanResponseEvent,
-    InputRequiredEvent,
     StartEvent,
-    StepFailedEvent,
-    StopEvent,
     json_schema,
 )
 from workflow_server.naming import TypeTable, qualified_name
 from workflow_server.runtime.context import Context
+from workflow_server.runtime.event_types import EventTypes
 from workflow_server.runtime.host import Host
 from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.state_store import DictState, InMemoryStateStore, load_state
 from workflow_server.runtime.workflow import Workflow
 from workflow_server.stores.base import StoredRun
 from workflow_server.wire.envelopes import EventValidationError, read_event
-
-_FRAMEWORK_EVENTS = (Event, StartEvent, StopEvent, InputRequiredEvent, HumanResponseEvent, StepFailedEvent)
-"""Classes that may occur in a stored run of any workflow."""
 
 
 class ServedWorkflow:
@@ -51,7 +45,7 @@ class ServedWorkflow:
         self.workflow = workflow
         self.additional_events = additional_events
         self._events = TypeTable((*workflow.events, *additional_events))
-        self._stored_events = TypeTable((*workflow.events, *additional_events, *_FRAMEWORK_EVENTS))
+        self._stored_events = EventTypes((*workflow.events, *additional_events))
 
     # What clients send
 
@@ -94,7 +88,7 @@ class ServedWorkflow:
     def schema_of(self, name: str) -> dict[str, Any] | None:
         """Return the JSON schema of an event by its routing name, or `None` if it is not declared."""
         found = self._stored_events.find(name)
-        return json_schema(found) if found is not None and issubclass(found, Event) else None
+        return None if found is None else json_schema(found)
 
     def graph(self) -> dict[str, Any]:
         """Return its drawing."""
@@ -121,13 +115,7 @@ class ServedWorkflow:
         return self._read_stored(stored.start.qualified_name, stored.start.value)
 
     def _read_stored(self, name: str, value: str) -> Message:
-        return message_of(self._find_class(name).model_validate_json(value), value)
-
-    def _find_class(self, name: str) -> type[Event]:
-        found = self._stored_events.find(name)
-        if found is None or not issubclass(found, Event):
-            raise LookupError(f"the workflow has no event {name!r} any more")
-        return found
+        return message_of(self._stored_events.need(name).model_validate_json(value), value)
 
     def make_runner(self, host: Host, run_id: str, state: Mapping[str, str], run: Run | None = None) -> Runner:
         """Return a runner that is not begun, and without a journal.

@@ -3,55 +3,93 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, Generic
 
-from workflow_server.definition.retry import RetryInfo
-from workflow_server.engine.inputs import (
-    Answer,
-    Collected,
-    Misdirected,
-    Published,
-    Sent,
-    Suspended,
-    WaitAbandoned,
-    WaitBegan,
-)
-from workflow_server.engine.message import Message, kind_of
+from workflow_server.engine.inputs import Misdirected, Sent
 from workflow_server.errors import ContextStateError, WorkflowRuntimeError
 from workflow_server.events import Event
-from workflow_server.naming import routing_name
 from workflow_server.runtime.event_stream import EventStream
 from workflow_server.runtime.execution import StepExecution, current_execution
 from workflow_server.runtime.loop import call_on_loop
 from workflow_server.runtime.publications import result_of
 from workflow_server.runtime.runner import Runner
+from workflow_server.runtime.snapshot import Restored, ResumableRun, write_snapshot
 from workflow_server.runtime.state_store import DictState, InMemoryStateStore, S, new_state
-from workflow_server.serializers import JsonSerializer
-
-E = TypeVar("E", bound=Event)
-T = TypeVar("T")
+from workflow_server.runtime.step_calls import StepCalls
+from workflow_server.serializers import BaseSerializer
 
 
-class Context(Generic[S]):
+class Context(StepCalls, Generic[S]):
     """A run as its steps see it, or, before and after, the state that runs share.
 
     Steps receive one that belongs to their execution. A program makes one from a workflow, to put something
-    into `store` before the run, or to let several runs share a state: `workflow.run(ctx=ctx)`.
+    into `store` before the run, to let several runs share a state, or to go on with a run that `to_dict` has
+    told of: `workflow.run(ctx=ctx)`.
 
     Args:
         workflow: The workflow whose runs it is for.
+        previous_context: What `to_dict` returned, perhaps in another process.
+        serializer: As for `from_dict`.
+
+    Raises:
+        ContextSerdeError: `previous_context` can't be read; the message says why.
     """
 
-    def __init__(self, workflow: Any) -> None:
+    def __init__(
+        self,
+        workflow: Any,
+        previous_context: dict[str, Any] | None = None,
+        serializer: BaseSerializer | None = None,
+    ) -> None:
         self._workflow = workflow
         self._runner: Runner | None = None
         self._execution: StepExecution | None = None
         self._store: InMemoryStateStore[Any] | None = None
         self._reader: Callable[[bool], EventStream] | None = None
+        self._resumable: ResumableRun | None = None
+        if previous_context is not None:
+            self.use_restored(workflow.snapshot_reader(serializer).read(previous_context))
+
+    @classmethod
+    def from_dict(cls, workflow: Any, data: dict[str, Any], serializer: BaseSerializer | None = None) -> Context[S]:
+        """Return the context that `to_dict` described: `workflow.run(ctx=…)` goes on with its run, if it has one.
+
+        Args:
+            workflow: The workflow that it was taken of, or a later version of it.
+            data: What `to_dict` returned. It names classes to import, so it must come from a source you trust.
+            serializer: The one that `to_dict` was given; the workflow's own by default.
+
+        Raises:
+            ContextSerdeError: A newer version wrote it, it is malformed, or it does not fit the workflow.
+        """
+        return cls(workflow, data, serializer)
 
     # Everywhere
+
+    def to_dict(self, serializer: BaseSerializer | None = None, *, include_state: bool = True) -> dict[str, Any]:
+        """Return a snapshot: the state and what the run has still to do, as a JSON-compatible dictionary.
+
+        It may be taken at any moment and leaves the run alone. A cancelled run is told of as it was when it was
+        cancelled, and can be resumed. In a run without a store, a step that is interrupted by a resumption says
+        again what it has said before.
+
+        Args:
+            serializer: Encodes the state, and events that have no JSON form; the workflow's own by default.
+            include_state: Whether the state comes along; `{}` takes its place otherwise.
+
+        Raises:
+            ValueError: A value can't be encoded; the message names it. The state key `memory` is left out instead.
+        """
+        runner, resumable = self._runner, self._resumable
+
+        def write() -> dict[str, Any]:
+            image = resumable.image() if resumable is not None else None if runner is None else runner.image()
+            store = self._store if include_state else None
+            return write_snapshot(store, image, serializer or self._workflow.serializer)
+
+        is_alive = runner is not None and not runner.ended.is_set()
+        return call_on_loop(runner.host.port, write) if runner is not None and is_alive else write()
 
     @property
     def store(self) -> InMemoryStateStore[S]:
@@ -63,9 +101,13 @@ class Context(Generic[S]):
 
     @property
     def is_running(self) -> bool:
-        """Whether a run that uses this context is alive; always so inside a step, where asking is deprecated."""
+        """Whether its run is alive, or waits to be resumed; always so within a step, where asking is deprecated."""
         if self._execution is not None:
             warnings.warn("is_running is always true within a step", DeprecationWarning, stacklevel=2)
+        return self._resumable is not None or self._has_live_run
+
+    @property
+    def _has_live_run(self) -> bool:
         return self._runner is not None and not self._runner.ended.is_set()
 
     def send_event(self, message: Event, step: str | None = None) -> None:
@@ -124,132 +166,7 @@ class Context(Generic[S]):
         event = runner.run.result.event
         return result_of(event)
 
-    # In steps only
-
-    def collect_events(self, ev: Event, expected: Sequence[type[E]], buffer_id: str | None = None) -> list[E] | None:
-        """Buffer `ev` until one event for each entry of `expected` is there.
-
-        Args:
-            ev: The event to add; dropped if the buffer needs no (further) event of its class.
-            expected: Event classes; a class may occur several times.
-            buffer_id: Tells buffers of one step apart.
-
-        Returns:
-            The events in the order of `expected` for the call that completes the set, else `None`.
-
-        Raises:
-            ContextStateError: Called outside of a step.
-        """
-        runner, execution = self._need_step("collect_events")
-        buffer = buffer_id or "default"
-
-        def collect() -> list[Message] | None:
-            complete: list[Message] | None = runner.apply(
-                Collected(
-                    at=runner.host.clock(),
-                    by=execution.id,
-                    ordinal=execution.next_ordinal("collect", buffer),
-                    message=runner.message(ev),
-                    expected=tuple(routing_name(cls) for cls in expected),
-                    buffer=buffer,
-                )
-            )
-            return complete
-
-        collected = call_on_loop(runner.host.port, collect)
-        return None if collected is None else [cast(E, message.event) for message in collected]
-
-    async def wait_for_event(
-        self,
-        event_type: type[E],
-        waiter_event: Event | None = None,
-        waiter_id: str | None = None,
-        requirements: dict[str, Any] | None = None,
-        timeout: float | None = 2000,
-    ) -> E:
-        """Suspend the step until a fitting event arrives; meanwhile its worker is free for other events.
-
-        Args:
-            event_type: The class to wait for.
-            waiter_event: Published once, to ask for the answer.
-            waiter_id: Names the wait; waits of one step with one id are one wait. Without it, each call is its own.
-            requirements: Attributes or extras of the event that must have these values.
-            timeout: Seconds to wait at most, `None` for no limit.
-
-        Returns:
-            The event.
-
-        Raises:
-            TimeoutError: Nothing fitting arrived in time.
-            ContextStateError: Called outside of a step.
-            SerializationError: The run is stored and a required value can't be encoded.
-            WorkflowRuntimeError: Called inside `edit_state`, which would stop every other writer meanwhile.
-        """
-        runner, execution = self._need_step("wait_for_event")
-        if self.store.being_edited_here:
-            raise WorkflowRuntimeError("wait_for_event() can't be used inside edit_state(): leave the block first.")
-        if requirements and runner.journal.encodes:
-            JsonSerializer().serialize(requirements)  # refused in the step, before it reaches the commit of all runs
-        kind, now = kind_of(event_type), runner.host.clock()
-        verdict: Answer | Suspended | None = runner.apply(
-            WaitBegan(
-                at=now,
-                by=execution.id,
-                ordinal=execution.next_ordinal("wait", kind.name),
-                kind=kind,
-                shared_id=waiter_id,
-                requirements=requirements or {},
-                prompt=None if waiter_event is None else runner.message(waiter_event),
-                due=None if timeout is None else now + timeout,
-            )
-        )
-        if verdict is None:
-            raise WorkflowRuntimeError("wait_for_event() was called by a step whose execution is over.")
-        answer = verdict if isinstance(verdict, Answer) else await self._suspend(runner, execution, verdict.wait)
-        if answer.message is None:
-            raise TimeoutError(f"Timed out waiting for {event_type.__name__}")
-        return cast(E, answer.message.event)
-
-    @staticmethod
-    async def _suspend(runner: Runner, execution: StepExecution, wait: str) -> Answer:
-        try:
-            return await execution.answer_to(wait)
-        except BaseException:
-            # The step gave up on it, by a deadline of its own for example. If the run was stopped, nobody hears this.
-            runner.apply(WaitAbandoned(runner.host.clock(), execution.id, wait))
-            raise
-
-    def write_event_to_stream(self, ev: Event | None) -> None:
-        """Show an event to whoever reads the run's stream; `None` does nothing.
-
-        Raises:
-            ContextStateError: Called outside of a step.
-            SerializationError: The run is stored and the event can't be encoded.
-        """
-        runner, execution = self._need_step("write_event_to_stream")
-        if ev is not None:
-            call_on_loop(
-                runner.host.port,
-                lambda: runner.apply(Published(runner.host.clock(), runner.message(ev), execution.id)),
-            )
-
-    def retry_info(self) -> RetryInfo:
-        """Return what is known of the failed attempts before this one.
-
-        Raises:
-            ContextStateError: Called outside of a step.
-        """
-        runner, execution = self._need_step("retry_info")
-        item = runner.run.live(execution.id)
-        if item is None or item.last_failure is None or item.last_failed_at is None:
-            return RetryInfo()
-        exception = item.last_failure.exception
-        return RetryInfo(
-            retry_number=item.failures,
-            elapsed_seconds=item.last_failed_at - (item.first_started or item.last_failed_at),
-            last_exception=exception if isinstance(exception, Exception) else None,
-            last_failed_at=datetime.fromtimestamp(item.last_failed_at, UTC),
-        )
+    # In steps only; more of it in `StepCalls`
 
     @staticmethod
     def get_step_context() -> Context[Any]:
@@ -272,11 +189,20 @@ class Context(Generic[S]):
         Raises:
             ContextStateError: Another run that uses it is alive.
         """
-        if self.is_running:
+        if self._has_live_run:
             raise ContextStateError(
                 "Cannot start a new run while context is already running. Wait for completion or use a new Context."
             )
-        self._runner, self._reader = runner, reader
+        self._runner, self._reader, self._resumable = runner, reader, None
+
+    @property
+    def resumable(self) -> ResumableRun | None:
+        """The run that a snapshot told of, until it is resumed."""
+        return self._resumable
+
+    def use_restored(self, restored: Restored) -> None:
+        """Take what a snapshot told of."""
+        self._store, self._resumable = restored.store, restored.run
 
     def use_store(self, store: InMemoryStateStore[S]) -> None:
         """Take `store` for the state."""
@@ -287,14 +213,3 @@ class Context(Generic[S]):
         context: Context[S] = Context(self._workflow)
         context._runner, context._execution, context._store = runner, execution, self.store
         return context
-
-    def _need_runner(self, method: str) -> Runner:
-        if self._runner is None:
-            raise ContextStateError(f"{method} requires a running workflow. Call workflow.run() first.")
-        return self._runner
-
-    def _need_step(self, method: str) -> tuple[Runner, StepExecution]:
-        runner = self._need_runner(method)
-        if self._execution is None:
-            raise ContextStateError(f"{method} is only available from within step functions.")
-        return runner, self._execution

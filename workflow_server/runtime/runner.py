@@ -39,6 +39,7 @@ from workflow_server.runtime.journal import Journal
 from workflow_server.runtime.loop import uninterruptible
 from workflow_server.runtime.plan import Plan
 from workflow_server.runtime.publications import encode_event
+from workflow_server.runtime.snapshot import RunImage, image_of
 from workflow_server.runtime.state_store import InMemoryStateStore
 from workflow_server.runtime.timers import RunTimers
 from workflow_server.runtime.verbose import tell
@@ -67,6 +68,8 @@ class Runner:
         self.store = store
         self.run = run or Run(plan.shape)
         self.timers = RunTimers(host, plan.time_limit, self.run, self.apply)
+        self.start: Message | None = None
+        self._left: RunImage | None = None  # what a run without a store was when it was cancelled
         self.journal: Journal
         """Set by whoever makes the runner, before `begin`."""
         self.dropped = False
@@ -89,6 +92,7 @@ class Runner:
 
     def begin(self, start: Message) -> None:
         """Start the run: its time begins to count."""
+        self.start = start
         self.timers.begin(0.0)
         self.apply(Started(self.host.clock(), start))
 
@@ -97,12 +101,11 @@ class Runner:
 
         Args:
             published: What each interrupted item has published since its last state write.
-            alive: Seconds that the run has been alive before.
+            alive: Seconds that it has been alive before.
         """
         self.timers.begin(alive)
-        now = self.host.clock()
-        self.apply(Reloaded(now, published))
-        self.apply(ClockReached(now))
+        self.apply(Reloaded(self.host.clock(), published))
+        self.apply(ClockReached(self.host.clock()))
 
     @uninterruptible
     def apply(self, input: Input) -> Any:
@@ -141,7 +144,13 @@ class Runner:
 
     def request_cancel(self) -> None:
         """End the run, without waiting for its steps."""
+        if not self.journal.encodes:
+            self._left = self.image()
         self.apply(CancelRequested(self.host.clock()))
+
+    def image(self) -> RunImage | None:
+        """Return what the run is now, or was when it was cancelled; `None` if it is over for another reason."""
+        return self._left if self.run.ending else image_of(self.run, self.timers.alive, self.start)
 
     async def stop_steps(self, within: float) -> tuple[str, ...]:
         """Wait until no step executes, at most `within` seconds; return the names of those that still do."""

@@ -234,7 +234,8 @@ class InMemoryStateStore(Generic[S]):
             return InMemoryStateStore(DictState(**{key: serializer.deserialize(text) for key, text in entries.items()}))
         state = serializer.deserialize(cast(str, data))
         if isinstance(state, dict):
-            state = resolve(f"{payload['state_module']}.{payload['state_type']}")(**state)
+            find = serializer.resolve_class if isinstance(serializer, JsonSerializer) else resolve
+            state = find(f"{payload['state_module']}.{payload['state_type']}")(**state)
         return InMemoryStateStore(cast(BaseModel, state))
 
 

@@ -12,11 +12,13 @@ from pydantic import ValidationError
 from workflow_server.definition.compiled import FREE_STEPS, Definition, check_free_step, compile_definition
 from workflow_server.definition.step import StepFunction, WorkflowGraphCheck
 from workflow_server.definition.validation import check_names_of_graph_checks, check_num_concurrent_runs, validate
+from workflow_server.engine.message import message_of
 from workflow_server.engine.shape import Shape, shape_of
-from workflow_server.errors import WorkflowConfigurationError, WorkflowRuntimeError
+from workflow_server.errors import ContextStateError, WorkflowConfigurationError, WorkflowRuntimeError
 from workflow_server.events import Event, StartEvent, StopEvent
 from workflow_server.naming import routing_name
 from workflow_server.runtime.context import Context
+from workflow_server.runtime.event_types import EventTypes
 from workflow_server.runtime.gate import Gate
 from workflow_server.runtime.handler import WorkflowHandler
 from workflow_server.runtime.host import Host, current_host
@@ -24,7 +26,8 @@ from workflow_server.runtime.ids import new_id
 from workflow_server.runtime.journal import LiveJournal
 from workflow_server.runtime.plan import Plan
 from workflow_server.runtime.runner import Runner
-from workflow_server.serializers import BaseSerializer, JsonSerializer
+from workflow_server.runtime.snapshot import SnapshotReader
+from workflow_server.serializers import BaseSerializer, JsonSerializer, TrustingJsonSerializer
 
 log = logging.getLogger("workflow_server")
 
@@ -75,7 +78,7 @@ class Workflow:
         self._free_steps_seen: Mapping[str, StepFunction[..., Any]] | None = None
         self._shape: Shape | None = None
         self._validated: Definition | None = None
-        self._serializer = serializer
+        self._given_serializer = self._serializer = serializer
         self._gate = Gate(num_concurrent_runs)
         self._host: Host | None = None
         self._alive = 0
@@ -134,6 +137,15 @@ class Workflow:
             self._serializer = JsonSerializer(allowed_types=list(self.definition.type_table))
         return self._serializer
 
+    def snapshot_reader(self, serializer: BaseSerializer | None = None) -> SnapshotReader:
+        """Return what reads snapshots of its runs that come from a trusted source.
+
+        Args:
+            serializer: Reads the values; by default the workflow's own, or one that imports any class.
+        """
+        values = serializer or self._given_serializer or TrustingJsonSerializer(self.definition.type_table)
+        return SnapshotReader(self.shape, EventTypes(self.events).need, values)
+
     @property
     def time_limit(self) -> float | None:
         """Seconds a run may be alive; `None` for no limit."""
@@ -170,7 +182,8 @@ class Workflow:
         """Start a run in the running event loop, asyncio's or trio's.
 
         Args:
-            ctx: Gives the run its state, and later runs what this one leaves there.
+            ctx: Gives the run its state, and later runs what this one leaves there. If it came from a snapshot of
+                a run that was alive, that run goes on, and no start event is needed.
             start_event: What the run begins with.
             run_id: Its id; ten random letters and digits by default.
             **kwargs: Fields of the start event, if none is given.
@@ -183,24 +196,34 @@ class Workflow:
             WorkflowRuntimeError: No event loop is running, runs of this instance are alive on another one, or
                 `kwargs` don't make a start event.
             WorkflowValidationError: The workflow does not hold together.
-            ContextStateError: Another run that uses `ctx` is alive.
+            ContextStateError: Another run that uses `ctx` is alive, or the run to resume is another workflow's.
             RuntimeError: A run with this id is alive.
         """
         host = current_host()
         self.settle_on(host)
         self.validate_once()
-        event = self._start_event(start_event, kwargs)
         ctx = ctx or Context(self)
+        resumed = ctx.resumable
+        if resumed is not None and resumed.run.shape != self.shape:
+            raise ContextStateError(f"The context's run can't go on in {self.workflow_name}: it is another workflow's.")
+        start = message_of(self._start_event(start_event, kwargs)) if resumed is None else resumed.start
         plan = self.plan(run_id or new_id(), ctx.for_step)
         if plan.run_id in host.alive:
             raise RuntimeError(f"Workflow run with run_id {plan.run_id!r} already exists.")
-        runner = Runner(host, plan, ctx.store)
+        runner = Runner(host, plan, ctx.store, None if resumed is None else resumed.run)
         runner.journal = journal = LiveJournal(runner.perform)
         handler = WorkflowHandler(runner, journal, ctx)
         ctx.attach(runner, handler.events_for_context)
         runner.on_end.append(journal.close)
-        start = runner.message(event)
-        self.launch(runner, lambda: runner.begin(start))
+        runner.start = start
+
+        def go() -> None:
+            if resumed is not None and resumed.run.started:
+                runner.revive({}, resumed.alive)
+            elif start is not None:  # a snapshot of a run that has not begun holds it
+                runner.begin(start)
+
+        self.launch(runner, go)
         return handler
 
     def plan(self, run_id: str, make_context: Callable[..., Context[Any]]) -> Plan:
