@@ -13,9 +13,10 @@ from workflow_server.runtime.workflow import Workflow
 
 if TYPE_CHECKING:
     from workflow_server.server import WorkflowServer
-    from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery, PersistentHandler
+    from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery
     from workflow_server.stores.memory import MemoryWorkflowStore
     from workflow_server.stores.sqlite import SqliteWorkflowStore
+    from workflow_server.wire.persistent import PersistentHandler
 
 __all__ = [
     "AbstractWorkflowStore",
@@ -34,7 +35,7 @@ _LATE = {
     "AbstractWorkflowStore": "workflow_server.stores.base",
     "HandlerQuery": "workflow_server.stores.base",
     "MemoryWorkflowStore": "workflow_server.stores.memory",
-    "PersistentHandler": "workflow_server.stores.base",
+    "PersistentHandler": "workflow_server.wire.persistent",
     "SqliteWorkflowStore": "workflow_server.stores.sqlite",
     "WorkflowServer": "workflow_server.server",
 }

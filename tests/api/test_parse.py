@@ -29,6 +29,7 @@ from workflow_server.api.commands import (
 )
 from workflow_server.api.outcomes import Refusal, Refused
 from workflow_server.http.messages import Request
+from workflow_server.wire.records import IdempotencyKey
 
 
 def read(method: str, target: str, body: Any = b"", **headers: str) -> Command | Refused:
@@ -131,6 +132,75 @@ def test_a_body_becomes_the_start_of_a_run(body: Any, command: StartRun) -> None
 def test_run_waits_and_run_nowait_does_not() -> None:
     assert read("POST", "/workflows/greet/run") == StartRun("greet", wait=True)
     assert read("POST", "/workflows/greet/run-nowait") == StartRun("greet", wait=False)
+
+
+@pytest.mark.parametrize(
+    ("query", "command"),
+    [
+        ("?wait=30", GetHandler("h1", wait=30.0)),
+        ("?wait=0.5&outcome=body", GetHandler("h1", wait=0.5, outcome_in_body=True)),
+        ("?wait=0&outcome=status", GetHandler("h1")),
+        ("?more=1", GetHandler("h1")),
+        ("?wait=-1", refused("Invalid wait: '-1' must be a number of seconds from 0 to 3600")),
+        ("?wait=3601", refused("Invalid wait: '3601' must be a number of seconds from 0 to 3600")),
+        ("?wait=soon", refused("Invalid wait: 'soon' must be a number of seconds from 0 to 3600")),
+        ("?wait=nan", refused("Invalid wait: 'nan' must be a number of seconds from 0 to 3600")),
+        ("?wait=1&wait=2", refused("Invalid query: wait is given 2 times")),
+        ("?outcome=head", refused("Invalid outcome: 'head'. Expected one of body, status")),
+    ],
+)
+def test_how_a_handler_is_asked_for(query: str, command: Any) -> None:
+    assert read("GET", f"/handlers/h1{query}") == command
+
+
+def keys_of(method: str, target: str, body: Any = b"", **headers: str) -> tuple[IdempotencyKey, ...]:
+    command = read(method, target, body, **headers)
+    assert isinstance(command, StartRun | SendEvent), command
+    return command.keys
+
+
+def test_a_key_goes_with_what_the_request_asks_for() -> None:
+    body = {"start_event": {"a": 1, "b": [2]}, "handler_id": "h"}
+    (key,) = keys_of("POST", "/workflows/greet/run", body, idempotency_key=' "k 1" ')
+    assert (key.scope, key.text) == ("", '"k 1"')
+    spaced = b'{ "handler_id": "h", "kwargs": null,\n "start_event": {"b":[2], "a":1} }'
+    assert keys_of("POST", "/workflows/greet/run-nowait", spaced, idempotency_key='"k 1"') == (key,)
+    others = [{**body, "handler_id": "g"}, {**body, "start_event": {"a": 1}}, {**body, "context": {"x": 1}}, {}]
+    digests = {keys_of("POST", "/workflows/greet/run", other, idempotency_key="k")[0].payload for other in others}
+    digests |= {key.payload, keys_of("POST", "/workflows/other/run", body, idempotency_key="k")[0].payload}
+    assert len(digests) == 6
+
+
+def test_the_key_of_an_event_belongs_to_its_handler() -> None:
+    body = {"event": {"type": "A", "value": {}}, "step": "s"}
+    (key,) = keys_of("POST", "/events/h1", body, idempotency_key="k")
+    assert (key.scope, key.text) == ("h1", "k")
+    (same,) = keys_of("POST", "/events/h1", {**body, "waiter_id": None}, idempotency_key="k")
+    assert same == key
+    both = keys_of("POST", "/events/h1", {**body, "waiter_id": "w"}, idempotency_key="k")
+    assert [(key.scope, key.text) for key in both] == [("h1", "k"), ("h1/waits", "w")]
+    assert keys_of("POST", "/events/h1", body) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (" ", "must not be empty"),
+        ("x" * 257, "must not be longer than 256 characters"),
+        ("a\x00b", "must not contain control characters or invisible ones"),
+    ],
+)
+def test_what_is_no_key(text: str, wrong: str) -> None:
+    for target, body in (("/workflows/w/run", {}), ("/events/h", {"event": {"type": "A"}})):
+        assert read("POST", target, body, idempotency_key=text) == refused(f"Invalid Idempotency-Key: it {wrong}")
+
+
+def test_a_waiter_id_is_a_string() -> None:
+    found = read("POST", "/events/h", {"event": {"type": "A"}, "waiter_id": 7})
+    assert found == refused("Error processing request: 'waiter_id' must be a string, not a number")
+    command = read("POST", "/events/h", {"event": {"type": "A"}, "waiter_id": "r/7/x"})
+    assert isinstance(command, SendEvent)
+    assert command.waiter_id == "r/7/x"
 
 
 def test_what_was_not_sent_differs_from_null() -> None:

@@ -128,6 +128,13 @@ def body(outcome: Outcome) -> bytes:
             422,
             {"detail": "Stored handler result cannot be decoded"},
         ),
+        (HandlerFound(FAILED, outcome_in_body=True), 200, FAILED_JSON),
+        (HandlerFound(RUNNING, outcome_in_body=True), 200, RUNNING_JSON),
+        (
+            HandlerFound(replace(DONE, result=None, result_unreadable=True), outcome_in_body=True),
+            200,
+            {**DONE_JSON, "result": None, "result_unreadable": True},
+        ),
         (ResultFound(RUNNING), 202, RUNNING_JSON),
         (ResultFound(FAILED), 500, FAILED_JSON),
         (ResultFound(DONE), 200, {**DONE_JSON, "result": "Hello"}),

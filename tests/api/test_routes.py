@@ -99,6 +99,10 @@ def test_only_answers_that_may_take_long_are_watched() -> None:
     for route in routes.ROUTES:
         assert routes.may_wait(Request(route.method, sample(route.path))) is route.waits
         assert not routes.may_wait(Request("HEAD", sample(route.path)))
+    waits_with = {sample(route.path): route.waits_with for route in routes.ROUTES if route.waits_with}
+    assert waits_with == {"/handlers/x": "wait"}
+    assert routes.may_wait(Request("GET", "/handlers/x", "outcome=body&wait=3"))
+    assert not routes.may_wait(Request("HEAD", "/handlers/x", "wait=3"))
 
 
 def test_all_methods_are_known() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests_support.engine_play import Job, Note, Play, PoliteReply, Question, Reply, takes
+from workflow_server.engine.inputs import Misdirected, Sent, Unwanted, WaitName
+from workflow_server.engine.message import message_of
 from workflow_server.engine.state import ItemPhase
 from workflow_server.events import StartEvent, StopEvent
+from workflow_server.wire.records import IdempotencyKey
 
 
 def played(workers: int = 4, *, subclasses: bool = False, jobs: int = 1) -> Play:
@@ -83,6 +86,32 @@ def test_identical_waits_of_two_items_are_two() -> None:
     play.waits(1, who="a", prompt=Question())
     assert play.waits(2, who="a", prompt=Question()) == ["N work 1 Job>-", "Question", "idle"]
     assert len(play.run.waits) == 2
+
+
+def test_an_answer_to_one_wait_goes_nowhere_else() -> None:
+    play = played(jobs=2)
+    play.waits(1, who="a")
+    play.waits(2, who="b")
+    one, other = (WaitName(wait.key, wait.place) for wait in play.run.waits.values())
+    assert play.answers(Reply(who="a"), other) == []
+    assert play.reaction.verdict == Unwanted(is_over=False), "it is for something else"
+    assert play.answers(Reply(who="b"), other) == ["R work 0 Job"]
+    assert play.effects == ["resume 2 Reply"]
+    assert play.answers(Reply(who="b"), other) == []
+    assert play.reaction.verdict == Unwanted(is_over=True)
+    for wrong in (WaitName(one.key, one.place + 9), WaitName("wait/9/x/0", 1)):
+        assert play.answers(Reply(who="a"), wrong) == []
+        assert play.reaction.verdict == Unwanted(is_over=True)
+    assert play.answers(Reply(who="a"), one) == ["R work 1 Job"]
+
+
+def test_the_keys_of_a_request_are_told_only_if_it_did_something() -> None:
+    play = played()
+    keys = (IdempotencyKey("h", "k", "p"),)
+    play.do(Sent(play.at, message_of(Reply()), "nowhere", keys=keys))
+    assert (play.reaction.verdict, play.reaction.keys) == (Misdirected("nowhere", exists=False), ())
+    play.do(Sent(play.at, message_of(Reply()), keys=keys))
+    assert play.reaction.keys == keys
 
 
 def test_requirements() -> None:

@@ -5,5 +5,6 @@ import pytest
 pytest.register_assert_rewrite(
     "workflow_server.testing.batches",
     "workflow_server.testing.durable_store_contract",
+    "workflow_server.testing.key_contract",
     "workflow_server.testing.store_contract",
 )

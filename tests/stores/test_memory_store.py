@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from workflow_server.events import StopEvent
-from workflow_server.stores.base import PersistentHandler, Verdict
+from workflow_server.stores.base import Verdict
 from workflow_server.stores.memory import MemoryWorkflowStore
 from workflow_server.testing.batches import first, ids, next_of, put
 from workflow_server.testing.store_contract import StoreContract
+from workflow_server.wire.persistent import PersistentHandler
 
 
 @pytest.fixture

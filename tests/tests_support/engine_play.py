@@ -47,6 +47,7 @@ from workflow_server.engine.inputs import (
     TimeLimitReached,
     WaitAbandoned,
     WaitBegan,
+    WaitName,
 )
 from workflow_server.engine.message import Message, kind_of, message_of
 from workflow_server.engine.reduce import reduce
@@ -136,6 +137,10 @@ class Play:
     def send(self, event: Event, step: str | None = None, by: int | None = None) -> list[str]:
         """Somebody outside, or item `by`, sends an event."""
         return self.do(Sent(self.at, message_of(event), step, None if by is None else self.executions[by]))
+
+    def answers(self, event: Event, wait: WaitName) -> list[str]:
+        """Somebody outside answers one wait."""
+        return self.do(Sent(self.at, message_of(event), wait=wait))
 
     def write(self, event: Event, by: int) -> list[str]:
         """Item `by` writes to the stream."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from workflow_server.wire.records import Status
+from workflow_server.wire.records import IdempotencyKey, Status
 
 
 class Missing:
@@ -45,6 +45,8 @@ class StartRun:
     context: dict[str, Any] = field(default_factory=dict[str, Any])
     wait: bool = False
     """Answer when the run is over instead of when it is accepted."""
+    keys: tuple[IdempotencyKey, ...] = ()
+    """None or one: what the client calls this start, which happens once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class GetHandler:
     """A handler with the outcome of its current run."""
 
     handler_id: str
+    wait: float = 0.0
+    """For how many seconds the end of the run may be waited for."""
+    outcome_in_body: bool = False
+    """The status tells only that there is a handler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,10 @@ class SendEvent:
     event: Any = MISSING
     """JSON value as sent: an envelope object, or a string holding one."""
     step: str | None = None
+    waiter_id: str | None = None
+    """The one question that it answers."""
+    keys: tuple[IdempotencyKey, ...] = ()
+    """What the client calls this event, and the question that it answers: it happens once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,8 @@ class HandlerFound:
     """The handler that was asked for."""
 
     handler: HandlerRecord
+    outcome_in_body: bool = False
+    """The status tells only that there is a handler."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """From a request to a command: everything a client can get wrong short of asking for what isn't there.
 
 Each parser takes the request and the name in its path (decoded by `path_name`, empty where the path has none)
-and returns a command. What is wrong with the request leaves as `Invalid`, which `routes` turns
+and returns a command. What is wrong with the request leaves as `queries.Invalid`, which `routes` turns
 into a refusal: the text says what and where. JSON values of events are handed on as they are;
 only the manager knows their classes.
 """
@@ -11,18 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any, cast, get_args
-from urllib.parse import unquote_to_bytes
 
 from workflow_server.api.commands import (
     MISSING,
     CancelHandler,
     Command,
+    GetHandler,
     ListHandlers,
     SendEvent,
     StartRun,
     StreamEvents,
 )
+from workflow_server.api.idempotency import event_keys, start_key
 from workflow_server.api.names import objection_to
+from workflow_server.api.queries import Invalid, Query, unquote
 from workflow_server.http.messages import Request
 from workflow_server.wire.records import Status
 from workflow_server.wire.strict_json import read_json
@@ -32,13 +34,12 @@ Parser = Callable[[Request, str], Command]
 
 _STATUSES: dict[str, Status] = {status: status for status in get_args(Status)}
 
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 """Fits a 64-bit column with a digit to spare."""
 
 
-class Invalid(Exception):  # no failure of ours: it carries a refusal out of a parser
-    """The request can't be understood; the text is the client's."""
+LONGEST_WAIT = 3600
+"""Seconds that a client may have the answer about a handler wait."""
 
 
 # ------------------------------------------------------------------------------------------------- paths and queries
@@ -55,47 +56,12 @@ def path_name(segment: str, what: str) -> str:
         Invalid: It is badly encoded, or can't be a name.
     """
     try:
-        name = _unquote(segment)
+        name = unquote(segment)
     except ValueError:
         raise Invalid(f"Invalid {what} in the path: it must be percent-encoded UTF-8") from None
     if (objection := objection_to(name)) is not None:
         raise Invalid(f"Invalid {what} in the path: it {objection}")
     return name
-
-
-def _unquote(text: str) -> str:
-    if "%" not in text and text.isascii():
-        return text
-    if _BAD_ESCAPE.search(text):
-        raise ValueError("an incomplete escape")
-    return unquote_to_bytes(text.encode("latin-1")).decode()
-
-
-class _Query:
-    """The query's parameters; those nobody asks for are ignored."""
-
-    def __init__(self, query: str) -> None:
-        self._values: dict[str, list[str]] = {}
-        for pair in filter(None, query.split("&")):
-            name, _, value = pair.replace("+", " ").partition("=")
-            try:
-                self._values.setdefault(_unquote(name), []).append(_unquote(value))
-            except ValueError:
-                raise Invalid(f"Invalid query parameter: {pair!r} must be percent-encoded UTF-8") from None
-
-    def one(self, name: str) -> str | None:
-        values = self._values.get(name, [])
-        if len(values) > 1:
-            raise Invalid(f"Invalid query: {name} is given {len(values)} times")
-        return values[0] if values else None
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = self.one(name)
-        return default if value is None else value.lower() == "true"
-
-    def several(self, name: str) -> tuple[str, ...] | None:
-        """Return the values that are not blank, `None` if there are none."""
-        return tuple(value for value in self._values.get(name, []) if value.strip()) or None
 
 
 # ------------------------------------------------------------------------------------------------------------ bodies
@@ -184,18 +150,31 @@ def _start_run(request: Request, name: str, wait: bool) -> StartRun:
         if key in body:
             value = body[key]
             start_event = MISSING if value is None else _need_event(value, "Validation error for 'start_event': ")
-    return StartRun(
-        workflow=name,
-        start_event=start_event,
-        handler_id=_handler_id(body.get("handler_id")),
-        context={} if context is None else _need_object(context, "'context'", "Error processing request body"),
-        wait=wait,
-    )
+    handler_id = _handler_id(body.get("handler_id"))
+    context = {} if context is None else _need_object(context, "'context'", "Error processing request body")
+    payload = [name, None if start_event is MISSING else start_event, handler_id, context]
+    try:
+        # Whether the client waits makes no other request of it.
+        keys = start_key(request.header("idempotency-key"), payload)
+    except ValueError as error:
+        raise Invalid(f"Invalid Idempotency-Key: it {error}") from None
+    return StartRun(name, start_event, handler_id, context, wait, keys)
+
+
+def get_handler(request: Request, name: str) -> GetHandler:
+    """Parse `GET /handlers/{handler_id}`."""
+    if not request.query:
+        return GetHandler(name)
+    query = Query(request.query)
+    outcome = query.one("outcome")
+    if outcome not in (None, "body", "status"):
+        raise Invalid(f"Invalid outcome: {outcome!r}. Expected one of body, status")
+    return GetHandler(name, wait=query.seconds("wait", LONGEST_WAIT), outcome_in_body=outcome == "body")
 
 
 def list_handlers(request: Request, name: str) -> ListHandlers:  # noqa: ARG001
     """Parse `GET /handlers`."""
-    query = _Query(request.query)
+    query = Query(request.query)
     return ListHandlers(status=_statuses(query.several("status")), workflow_name=query.several("workflow_name"))
 
 
@@ -208,7 +187,7 @@ def _statuses(values: tuple[str, ...] | None) -> tuple[Status, ...] | None:
 
 def stream_events(request: Request, name: str) -> StreamEvents:
     """Parse `GET /events/{handler_id}`."""
-    query = _Query(request.query)
+    query = Query(request.query)
     given = query.one("after_sequence")
     after: Any = "now"
     if given is not None and given.strip().lower() != "now":
@@ -255,12 +234,19 @@ def send_event(request: Request, name: str) -> SendEvent:
     step = body.get("step")
     if step is not None and not isinstance(step, str):
         raise Invalid(f"Error processing request: 'step' must be a string, not {_kind(step)}")
-    return SendEvent(handler_id=name, event=_need_event(event, ""), step=step or None)
+    waiter_id = body.get("waiter_id")
+    if waiter_id is not None and not isinstance(waiter_id, str):
+        raise Invalid(f"Error processing request: 'waiter_id' must be a string, not {_kind(waiter_id)}")
+    try:
+        keys = event_keys(request.header("idempotency-key"), name, waiter_id, [event, step or None, waiter_id])
+    except ValueError as error:
+        raise Invalid(f"Invalid Idempotency-Key: it {error}") from None
+    return SendEvent(name, _need_event(event, ""), step or None, waiter_id, keys)
 
 
 def cancel_handler(request: Request, name: str) -> CancelHandler:
     """Parse `POST /handlers/{handler_id}/cancel`."""
-    return CancelHandler(name, purge=_Query(request.query).flag("purge", default=False))
+    return CancelHandler(name, purge=Query(request.query).flag("purge", default=False))
 
 
 def delete_handler(request: Request, name: str) -> CancelHandler:  # noqa: ARG001

@@ -67,6 +67,8 @@ def render(outcome: Outcome, unread: Source) -> Response:
     match outcome:
         case RunAccepted(handler):
             return _json(200, handler_json(handler))
+        case HandlerFound(handler, outcome_in_body=True):
+            return _json(200, handler_json(handler))
         case RunFinished(handler) | HandlerFound(handler):
             return _handler(handler, handler_json)
         case ResultFound(handler):

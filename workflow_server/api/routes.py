@@ -16,7 +16,6 @@ from workflow_server.api.commands import (
     DescribeEvents,
     DescribeGraph,
     DescribeSchema,
-    GetHandler,
     GetInput,
     GetResult,
     GetState,
@@ -24,6 +23,7 @@ from workflow_server.api.commands import (
     ListWorkflows,
 )
 from workflow_server.api.outcomes import Refusal, Refused
+from workflow_server.api.queries import Invalid
 from workflow_server.http.messages import Request
 
 
@@ -35,9 +35,11 @@ class Route:
     path: str
     """With `{…}` for the one part that names something."""
     parse: parse.Parser
-    """Takes the request and the name in its path; raises `parse.Invalid`."""
+    """Takes the request and the name in its path; raises `queries.Invalid`."""
     waits: bool = False
     """The answer may take long, so the transport watches meanwhile whether the client is still there."""
+    waits_with: str = ""
+    """The name of a query parameter with which the answer may take long."""
 
 
 ROUTES = (
@@ -50,8 +52,8 @@ ROUTES = (
     Route("GET", "/workflows/{workflow name}/events", parse.by_name(DescribeEvents)),
     Route("GET", "/workflows/{workflow name}/representation", parse.by_name(DescribeGraph)),
     Route("GET", "/handlers", parse.list_handlers),
-    Route("GET", "/handlers/{handler id}", parse.by_name(GetHandler)),
     Route("DELETE", "/handlers/{handler id}", parse.delete_handler, waits=True),
+    Route("GET", "/handlers/{handler id}", parse.get_handler, waits_with="wait"),
     Route("GET", "/handlers/{handler id}/state", parse.by_name(GetState)),
     Route("GET", "/handlers/{handler id}/input", parse.by_name(GetInput)),
     Route("GET", "/handlers/{handler id}/waiting", parse.by_name(GetWaiting)),
@@ -117,7 +119,8 @@ def may_wait(request: Request) -> bool:
     if found is None or request.method == "HEAD":
         return False
     route = found[0].routes.get(request.method)
-    return route is not None and route.waits
+    # A name that only contains the other has the client watched for nothing, no more.
+    return route is not None and (route.waits or bool(route.waits_with and route.waits_with in request.query))
 
 
 def read(request: Request, endpoint: Endpoint, name: str) -> Command | Refused:
@@ -129,5 +132,5 @@ def read(request: Request, endpoint: Endpoint, name: str) -> Command | Refused:
         return Refused(Refusal.METHOD_NOT_ALLOWED, detail, allow=endpoint.allow)
     try:
         return route.parse(request, parse.path_name(name, endpoint.names) if endpoint.names else "")
-    except parse.Invalid as error:
+    except Invalid as error:
         return Refused(Refusal.INVALID, str(error))

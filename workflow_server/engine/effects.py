@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from workflow_server.engine.inputs import Answer, Execution, Failure
 from workflow_server.engine.message import EventKind, Message
 from workflow_server.events import StepState
+from workflow_server.wire.records import IdempotencyKey
 
 Ending = Literal["completed", "failed", "timed_out", "cancelled"]
 
@@ -114,12 +115,14 @@ class Reaction:
         publications: New on the stream.
         changed: Keys of the parts that the commit must write (or remove, if the run no longer has them).
         verdict: The answer for inputs that ask for one.
+        keys: Of the request behind the input, to be committed with the rest.
     """
 
-    __slots__ = ("changed", "effects", "publications", "verdict")
+    __slots__ = ("changed", "effects", "keys", "publications", "verdict")
 
     def __init__(self) -> None:
         self.effects: list[Effect] = []
         self.publications: list[Publication] = []
         self.changed: set[str] = set()
         self.verdict: Any = None
+        self.keys: tuple[IdempotencyKey, ...] = ()

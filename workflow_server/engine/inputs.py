@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from workflow_server.engine.message import EventKind, Message
+from workflow_server.wire.records import IdempotencyKey
 
 
 class Execution(NamedTuple):
@@ -19,6 +20,13 @@ class Execution(NamedTuple):
 
     item: int
     incarnation: int
+
+
+class WaitName(NamedTuple):
+    """One wait of a run: its key, which a later wait may have again, and its place, which none has."""
+
+    key: str
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +48,16 @@ class Started(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """An event was sent, from outside or (with `by`) by a step. Verdict: a `Misdirected`, or `None`."""
+    """An event was sent, from outside or (with `by`) by a step. Verdict: a `Misdirected`, an `Unwanted`, or `None`."""
 
     at: float
     message: Message
     step: str | None = None
     by: Execution | None = None
+    wait: WaitName | None = None
+    """The one wait that it answers; then it goes nowhere else."""
+    keys: tuple[IdempotencyKey, ...] = ()
+    """Committed with what it does."""
 
 
 class Published(NamedTuple):
@@ -200,3 +212,10 @@ class Misdirected:
         if not self.exists:
             return f"Step {self.step} does not exist"
         return f"Step {self.step} does not accept event of type {event_type}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """Verdict for the answer to a named wait: the wait is over, or it is for something else."""
+
+    is_over: bool

@@ -51,6 +51,7 @@ from workflow_server.engine.reload import reload
 from workflow_server.engine.routing import (
     Recoveries,
     announce_idleness,
+    answer_named,
     answer_wait,
     deliver,
     deliver_to,
@@ -136,12 +137,15 @@ def _send(run: Run, sent: Sent, reaction: Reaction) -> None:
         if item is None or was_sent(run, item, sent):
             return
         recoveries = item.recoveries
-    if sent.step is None:
+    if sent.wait is not None:
+        reaction.verdict = answer_named(run, sent.at, sent.message, sent.wait, reaction)
+    elif sent.step is None:
         deliver(run, sent.at, sent.message, reaction, recoveries=recoveries)
     else:
         reaction.verdict = deliver_to(run, sent.at, sent.message, sent.step, reaction, recoveries=recoveries)
     if reaction.verdict is not None:
         return
+    reaction.keys = sent.keys
     if item is not None:
         remember_send(run, item, sent, reaction)
     else:

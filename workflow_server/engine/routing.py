@@ -12,7 +12,7 @@ from workflow_server.engine.effects import (
     StepChanged,
     WentUnhandled,
 )
-from workflow_server.engine.inputs import Answer, Failure, Misdirected
+from workflow_server.engine.inputs import Answer, Failure, Misdirected, Unwanted, WaitName
 from workflow_server.engine.message import Message
 from workflow_server.engine.state import ItemPhase, Run, Wait, WorkItem
 from workflow_server.events import StepState
@@ -82,6 +82,17 @@ def answer_waits(run: Run, at: float, message: Message, step: str | None, reacti
                 answer_wait(run, at, wait, Answer(message), reaction)
                 steps.add(wait.step)
     return steps
+
+
+def answer_named(run: Run, at: float, message: Message, name: WaitName, reaction: Reaction) -> Unwanted | None:
+    """Give an event to one wait. Return what is wrong with that, if anything."""
+    wait = run.waits.get(name.key)
+    if wait is None or wait.place != name.place or wait.answer is not None:
+        return Unwanted(is_over=True)
+    if not wait.is_answered_by(message):
+        return Unwanted(is_over=False)
+    answer_wait(run, at, wait, Answer(message), reaction)
+    return None
 
 
 def answer_wait(run: Run, at: float, wait: Wait, answer: Answer, reaction: Reaction) -> None:

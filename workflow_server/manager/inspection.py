@@ -8,6 +8,7 @@ from typing import Any, assert_never, cast
 
 from workflow_server.api.commands import GetInput, GetState, GetWaiting
 from workflow_server.api.outcomes import InputFound, Outcome, Question, QuestionsFound, Refusal, Refused, StateFound
+from workflow_server.engine.inputs import WaitName
 from workflow_server.engine.parts import encode_part
 from workflow_server.manager.runs import ActiveRun
 from workflow_server.manager.served import ServedWorkflow
@@ -44,7 +45,7 @@ async def inspect(
             return InputFound(start)
         case GetWaiting():
             parts = await _wait_parts(record, store, live)
-            return QuestionsFound(tuple(_question(key, fields, served) for key, fields in parts))
+            return QuestionsFound(tuple(_question(record.run_id, key, fields, served) for key, fields in parts))
         case _:
             assert_never(command)
 
@@ -67,15 +68,31 @@ async def _wait_parts(
     else:
         stored = await store.load(record.run_id)
         texts = {} if stored is None else dict(stored.parts)
-    waits = [(key, json.loads(text)) for key, text in texts.items() if key.startswith("wait/")]
+    waits = [(key, json.loads(text)) for key, text in texts.items() if key.startswith(_WAIT)]
     open_waits = [(key, fields) for key, fields in waits if not fields["answered"]]
     return sorted(open_waits, key=lambda wait: wait[1]["place"])
 
 
-def _question(key: str, fields: dict[str, Any], served: ServedWorkflow | None) -> Question:
+_WAIT = "wait/"
+
+
+def _waiter_id(run_id: str, key: str, place: int) -> str:
+    """Name a wait as no other wait of any run is ever named; see `wait_named`."""
+    return f"{run_id}/{place}/{key.removeprefix(_WAIT)}"
+
+
+def wait_named(waiter_id: str, run_id: str) -> WaitName | None:
+    """Return the wait of a run that `waiter_id` names, `None` if it can be none of that run."""
+    run, _, rest = waiter_id.partition("/")
+    place, _, key = rest.partition("/")
+    is_one = run == run_id and place.isascii() and place.isdecimal() and len(place) < 20
+    return WaitName(_WAIT + key, int(place)) if is_one else None
+
+
+def _question(run_id: str, key: str, fields: dict[str, Any], served: ServedWorkflow | None) -> Question:
     prompt = fields["prompt"]
     return Question(
-        waiter_id=key.removeprefix("wait/"),
+        waiter_id=_waiter_id(run_id, key, fields["place"]),
         step=fields["step"],
         qualified_name=fields["awaits"],
         prompt=None if prompt is None else (prompt["name"], json.dumps(prompt["value"])),

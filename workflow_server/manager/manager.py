@@ -42,28 +42,27 @@ from workflow_server.api.outcomes import (
     Refusal,
     Refused,
     ResultFound,
-    RunAccepted,
-    RunFinished,
     WorkflowNames,
 )
+from workflow_server.engine.inputs import Misdirected, Unwanted
 from workflow_server.errors import SerializationError, StoreError
-from workflow_server.manager.description import NO_WORKFLOW, describe
-from workflow_server.manager.inspection import Inspect, inspect
+from workflow_server.manager.description import describe
+from workflow_server.manager.ending import Endings
+from workflow_server.manager.inspection import Inspect, inspect, wait_named
+from workflow_server.manager.once import Once
 from workflow_server.manager.options import ManagerOptions
+from workflow_server.manager.refusals import NO_HANDLER, STOPPING, invalid, stale
 from workflow_server.manager.revival import Blocked, Revival
 from workflow_server.manager.runs import ActiveRun, ActiveRuns
-from workflow_server.manager.served import ServedWorkflow, WrongStartEvent
+from workflow_server.manager.served import ServedWorkflow
+from workflow_server.manager.starting import Starting
 from workflow_server.manager.streams import open_stream
 from workflow_server.runtime.feed import HandlerListing, News
 from workflow_server.runtime.host import current_host
-from workflow_server.runtime.ids import new_id
-from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery, Verdict
+from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery, KeptKey
 from workflow_server.wire.envelopes import EventValidationError
 
 log = logging.getLogger("workflow_server")
-
-_NO_HANDLER = Refused(Refusal.NOT_FOUND, "Handler not found")
-_STOPPING = Refused(Refusal.UNAVAILABLE, "The server is stopping; try again soon.", retry_after=1)
 
 
 class HandlerManager:
@@ -82,6 +81,9 @@ class HandlerManager:
         self._store = store
         self._options = options
         self._news = News()
+        self._once = Once(store)
+        self._endings = Endings(store, self._news, lambda: self._runs)
+        self._starting = Starting(workflows, store, self._once, self._endings, options)
         self._runs: ActiveRuns | None = None
         self.unstopped: tuple[str, ...] = ()
         """Names of steps that the last stop could not stop."""
@@ -98,6 +100,7 @@ class HandlerManager:
     async def halt(self) -> None:
         """Refuse new work, let running steps end within the grace time, and stop the rest; the store stays open."""
         runs, self._runs = self._runs, None
+        self._news.tell_all()
         if runs is not None:
             if self._store.keeps_parts:
                 await self._revival.end()
@@ -116,7 +119,7 @@ class HandlerManager:
             return await self._execute(command)
         except StoreError:
             if self._runs is None:
-                return _STOPPING  # what the store could not do any more, the next server's will
+                return STOPPING  # what the store could not do any more, the next server's will
             raise
 
     async def _execute(self, command: Command) -> Outcome:
@@ -134,26 +137,28 @@ class HandlerManager:
                 return HandlersListed(HandlerListing(self._store, query))
             case GetHandler():
                 record = await self._store.handler(command.handler_id)
-                return _NO_HANDLER if record is None else HandlerFound(record)
+                if record is not None and command.wait:
+                    record = await self._endings.until_over(record, command.wait)
+                return NO_HANDLER if record is None else HandlerFound(record, command.outcome_in_body)
             case GetResult():
                 record = await self._store.handler(command.handler_id)
-                return _NO_HANDLER if record is None else ResultFound(record)
+                return NO_HANDLER if record is None else ResultFound(record)
             case GetState() | GetInput() | GetWaiting():
                 return await self._inspect(command)
             case StreamEvents():
                 opened = await open_stream(command, self._store, self._news, self._options.heartbeat)
-                return _NO_HANDLER if opened is None else opened
+                return NO_HANDLER if opened is None else opened
             case StartRun() | SendEvent() | CancelHandler():
-                return _STOPPING if self._runs is None else await self._act(self._runs, command)
+                return STOPPING if self._runs is None else await self._act(self._runs, command)
             case _:
                 assert_never(command)
 
     async def _act(self, runs: ActiveRuns, command: StartRun | SendEvent | CancelHandler) -> Outcome:
         match command:
             case StartRun():
-                return await self._start(runs, command)
+                return await self._starting.execute(runs, command)
             case SendEvent():
-                return await self._send(command)
+                return await self._send(runs, command)
             case CancelHandler():
                 return await self._cancel(command)
 
@@ -165,70 +170,48 @@ class HandlerManager:
     async def _inspect(self, command: Inspect) -> Outcome:
         record = await self._store.handler(command.handler_id)
         if record is None:
-            return _NO_HANDLER
+            return NO_HANDLER
         live = None if self._runs is None else self._runs.get(command.handler_id)
         return await inspect(command, record, self._store, live, self._workflows.get(record.workflow_name))
 
-    # Starting
-
-    async def _start(self, runs: ActiveRuns, command: StartRun) -> Outcome:
-        served = self._workflows.get(command.workflow)
-        if served is None:
-            return NO_WORKFLOW
-        if command.context:
-            return _invalid(self._refuse_context())
-        try:
-            event = served.read_start_event(command.start_event)
-        except WrongStartEvent as error:
-            return _invalid(str(error))
-        except EventValidationError as error:
-            return _invalid(f"Validation error for 'start_event': {error}")
-        handler_id = command.handler_id or new_id()
-        known = await self._store.handler(handler_id) if command.handler_id else None
-        if known is not None and known.status == "running":
-            return _already_running(handler_id)
-        continues = known is not None and known.workflow_name == served.name
-        state = dict(await self._store.state(known.run_id)) if known is not None and continues else {}
-        if runs.get(handler_id) is not None:
-            return _already_running(handler_id)
-        try:
-            run = runs.start(served, handler_id, event, state)
-            accepted = await run.accepted()
-        except (SerializationError, ValueError) as error:
-            return _invalid(f"Validation error for 'start_event': {error}")
-        if accepted is Verdict.CONFLICT:
-            return _already_running(handler_id)
-        if accepted is Verdict.STALE:
-            return _STOPPING  # a stop that gave up a failing store: the run was never written
-        return await _finished(run) if command.wait else RunAccepted(run.journal.record)
-
-    def _refuse_context(self) -> str:
-        if not self._options.accept_context_api:
-            return "Context API is disabled. Set accept_context_api=True on WorkflowServer to enable it."
-        return (
-            "This version of the server can't start from a context yet; continue a handler by its handler_id instead."
-        )
-
     # Events from outside
 
-    async def _send(self, command: SendEvent) -> Outcome:
+    async def _send(self, runs: ActiveRuns, command: SendEvent) -> Outcome:
+        if not command.keys:
+            return await self._send_now(command)
+        async with self._once.turn(command.keys):
+            done = await self._once.done(command.keys, runs.get(command.handler_id))
+            if isinstance(done, KeptKey):
+                return EventAccepted()
+            return done or await self._send_now(command)
+
+    async def _send_now(self, command: SendEvent) -> Outcome:
         found = await self._running(command.handler_id)
         if isinstance(found, Refused):
             return found
+        wait = None if command.waiter_id is None else wait_named(command.waiter_id, found.runner.plan.run_id)
+        if wait is None and command.waiter_id is not None:
+            return stale(command.waiter_id)
         try:
             event = found.served.read_event(command.event)
-            refusal = await found.send(event, command.step)
+            refusal = await found.send(event, command.step, wait, command.keys)
         except EventValidationError as error:
-            return _invalid(str(error))
+            return invalid(str(error))
         except SerializationError as error:
-            return _invalid(f"Failed to send event: {error}")
+            return invalid(f"Failed to send event: {error}")
         except StoreError:  # somebody else removed it in this moment, unless this is the stop
             if self._runs is None:
                 raise
-            return _NO_HANDLER
-        if refusal is not None:
-            return _invalid(f"Failed to send event: {refusal.describe(type(event))}")
-        return EventAccepted()
+            return NO_HANDLER
+        match refusal:
+            case Misdirected():
+                return invalid(f"Failed to send event: {refusal.describe(type(event))}")
+            case Unwanted(is_over=True):
+                return stale(command.waiter_id or "")
+            case Unwanted():
+                return invalid(f"Failed to send event: {command.waiter_id!r} waits for something else")
+            case None:
+                return EventAccepted()
 
     async def _running(self, handler_id: str) -> ActiveRun | Refused:
         try:
@@ -238,14 +221,14 @@ class HandlerManager:
         if run is not None and run.runner.run.ending is None:
             return run
         known = run is not None or await self._store.handler(handler_id) is not None
-        return Refused(Refusal.CONFLICT, "Workflow already completed") if known else _NO_HANDLER
+        return Refused(Refusal.CONFLICT, "Workflow already completed") if known else NO_HANDLER
 
     # Cancelling
 
     async def _cancel(self, command: CancelHandler) -> Outcome:
         record = await self._store.handler(command.handler_id)
         if record is None or (record.status != "running" and not command.purge):
-            return _NO_HANDLER
+            return NO_HANDLER
         unstopped: tuple[str, ...] = ()
         try:
             run = await self._revival.open(command.handler_id)
@@ -256,29 +239,7 @@ class HandlerManager:
         except StoreError:  # likewise
             if self._runs is None:
                 raise
-            return _NO_HANDLER
+            return NO_HANDLER
         if not command.purge:
             return Cancelled(unstopped)
-        return Deleted(unstopped) if await self._store.delete(command.handler_id) else _NO_HANDLER
-
-
-async def _finished(run: ActiveRun) -> Outcome:
-    record = await run.end()
-    if record is None:
-        detail = f"The server is stopping before the run has ended; ask for handler {run.handler_id} later."
-        return Refused(Refusal.UNAVAILABLE, detail, retry_after=1)
-    if record.status != "completed":
-        exception = run.runner.run.exception
-        where = f"(handler={record.handler_id}, run={record.run_id})"
-        log.error("Workflow %s %s raised an exception", record.workflow_name, where, exc_info=exception)
-        finished = f"finished with status={record.status}"
-        log.error("Workflow %s %s error=%s %s", record.workflow_name, finished, record.error, where)
-    return RunFinished(record)
-
-
-def _invalid(detail: str) -> Refused:
-    return Refused(Refusal.INVALID, detail)
-
-
-def _already_running(handler_id: str) -> Refused:
-    return Refused(Refusal.CONFLICT, f"Handler '{handler_id}' is already running")
+        return Deleted(unstopped) if await self._store.delete(command.handler_id) else NO_HANDLER

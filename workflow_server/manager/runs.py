@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import anyio
 
-from workflow_server.engine.inputs import Misdirected, Sent
+from workflow_server.engine.inputs import Misdirected, Sent, Unwanted, WaitName
 from workflow_server.engine.state import Run
 from workflow_server.errors import StoreError
 from workflow_server.events import Event
@@ -19,7 +19,7 @@ from workflow_server.runtime.ids import new_id
 from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.stored_journal import StoredJournal
 from workflow_server.stores.base import AbstractWorkflowStore, StoredRun, Verdict
-from workflow_server.wire.records import HandlerRecord
+from workflow_server.wire.records import HandlerRecord, IdempotencyKey
 
 STOP_WITHIN = 1.0
 """Seconds that cancelled steps get to unwind when the server stops."""
@@ -48,8 +48,20 @@ class ActiveRun:
             return self.journal.refusal
         return Verdict.DONE
 
-    async def send(self, event: Event, step: str | None) -> Misdirected | None:
+    async def send(
+        self,
+        event: Event,
+        step: str | None,
+        wait: WaitName | None = None,
+        keys: tuple[IdempotencyKey, ...] = (),
+    ) -> Misdirected | Unwanted | None:
         """Give the run an event from outside, and return once that is committed.
+
+        Args:
+            event: The event.
+            step: The one step that it is for.
+            wait: The one wait that it answers.
+            keys: Committed with it.
 
         Returns:
             What is wrong with the target, if anything; then nothing was sent.
@@ -59,7 +71,8 @@ class ActiveRun:
             StoreError: The run was dropped.
         """
         runner = self.runner
-        refusal: Misdirected | None = runner.apply(Sent(runner.host.clock(), runner.message(event), step))
+        sent = Sent(runner.host.clock(), runner.message(event), step, wait=wait, keys=keys)
+        refusal: Misdirected | Unwanted | None = runner.apply(sent)
         await self.journal.settled()
         return refusal
 
@@ -113,7 +126,14 @@ class ActiveRuns:
         """Return the live run of a handler, or `None`."""
         return self._by_handler.get(handler_id)
 
-    def start(self, served: ServedWorkflow, handler_id: str, event: Event, state: Mapping[str, str]) -> ActiveRun:
+    def start(
+        self,
+        served: ServedWorkflow,
+        handler_id: str,
+        event: Event,
+        state: Mapping[str, str],
+        keys: tuple[IdempotencyKey, ...] = (),
+    ) -> ActiveRun:
         """Begin a run; it is accepted once its first commit is.
 
         Args:
@@ -121,6 +141,7 @@ class ActiveRuns:
             handler_id: Its handler, which has no live run.
             event: Its start event.
             state: What an earlier run of the handler left.
+            keys: Committed with the start.
 
         Raises:
             SerializationError: The start event or the state can't be encoded.
@@ -145,7 +166,7 @@ class ActiveRuns:
         start = runner.message(event)  # refused now if it can't be encoded, before anything is written
         image = runner.store.bind(journal, served.workflow.serializer)
         run = self._add(ActiveRun(handler_id, served, runner, journal))
-        journal.prepare(start, image)
+        journal.prepare(start, image, keys)
         if not served.workflow.launch(runner, lambda: runner.begin(start)):
             journal.touch({})
         return run

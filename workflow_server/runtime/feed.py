@@ -47,6 +47,11 @@ class News:
         if note is not None:
             note.event.set()
 
+    def tell_all(self) -> None:
+        """Wake everybody."""
+        for run_id in list(self._notes):
+            self.tell(run_id)
+
 
 class EventFeed:
     """A reader's cursor over the events of one run; a `Source` of pages of `EventRecord`.

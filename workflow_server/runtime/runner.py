@@ -114,7 +114,7 @@ class Runner:
             return None
         reaction = reduce(self.run, input)
         self._stir()
-        if reaction.effects or reaction.publications or reaction.changed:
+        if reaction.effects or reaction.publications or reaction.changed or reaction.keys:
             if self.plan.verbose:
                 tell(reaction.publications)
             self.journal.take(reaction)

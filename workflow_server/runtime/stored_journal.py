@@ -18,7 +18,7 @@ from workflow_server.runtime.ids import new_id
 from workflow_server.runtime.publications import record_of
 from workflow_server.runtime.runner import Runner
 from workflow_server.stores.base import Batch, FirstBatch, StoredRun, Verdict
-from workflow_server.wire.records import EventRecord, HandlerRecord, Phase, Status
+from workflow_server.wire.records import EventRecord, HandlerRecord, IdempotencyKey, Phase, Status
 
 _STATUS: dict[str | None, Status] = {
     None: "running",
@@ -35,6 +35,7 @@ class _OpenBatch:
     effects: list[Effect] = field(default_factory=list[Effect])
     changed: set[str] = field(default_factory=set[str])
     state: dict[str, str | None] = field(default_factory=dict[str, str | None])
+    keys: tuple[IdempotencyKey, ...] = ()
     committed: anyio.Event | None = None
 
 
@@ -89,14 +90,17 @@ class StoredJournal:
         batch.publications += reaction.publications
         batch.effects += reaction.effects
         batch.changed |= reaction.changed
+        batch.keys += reaction.keys
         self._committer.mark(self)
 
-    def prepare(self, start: Message, state: Mapping[str, str]) -> None:
-        """Have the first batch hold what the run begins with: its start event and its state."""
+    def prepare(self, start: Message, state: Mapping[str, str], keys: tuple[IdempotencyKey, ...]) -> None:
+        """Have the first batch hold what the run begins with: its start event, its state, the keys of the request."""
         kind, at = start.kind, self.record.started_at
         record = EventRecord(-1, at, kind.type, kind.qualified_name, kind.types, start.value or "{}")
         self._first = FirstBatch(record, self.runner.plan.shape.as_text)
-        self._gather().state.update(state)
+        batch = self._gather()
+        batch.state.update(state)
+        batch.keys = keys
 
     def touch(self, state: Mapping[str, str | None]) -> None:
         """Have a batch written soon, with written state (perhaps none) in it."""
@@ -153,6 +157,7 @@ class StoredJournal:
             due=None if due is None else due[0],
             write_id=new_id() if keeps else "",
             first=first,
+            keys=batch.keys,
         )
 
     def _encode_parts(self, changed: Iterable[str]) -> dict[str, str | None]:

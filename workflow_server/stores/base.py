@@ -11,15 +11,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
-from typing import Any, cast
 
-from pydantic import BaseModel, field_serializer, field_validator
-
-from workflow_server.events import StopEvent
-from workflow_server.serializers import JsonSerializer
-from workflow_server.wire.records import EventRecord, HandlerRecord, Phase, Status
+from workflow_server.wire.persistent import PersistentHandler
+from workflow_server.wire.records import EventRecord, HandlerRecord, IdempotencyKey, Phase, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +43,8 @@ class Batch:
     the answer got lost) is recognised by it and `DONE`."""
     first: FirstBatch | None = None
     """Given with the first batch of a run only."""
+    keys: tuple[IdempotencyKey, ...] = ()
+    """To be kept for as long as the run; one that the store holds already stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +73,15 @@ class StoredRun:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptKey:
+    """An idempotency key that a store holds."""
+
+    payload: str
+    run_id: str
+    """The run whose batch brought it."""
+
+
+@dataclass(frozen=True, slots=True)
 class UnfinishedRun:
     """A run that is not over, as a starting server or a timer sees it."""
 
@@ -92,6 +98,8 @@ class Verdict(Enum):
     DONE = "done"
     CONFLICT = "conflict"
     """A first batch: the handler has another run that is not over."""
+    TAKEN = "taken"
+    """A first batch: the store holds one of its keys already. This comes before `CONFLICT`."""
     STALE = "stale"
     """The store does not hold the version before this one: the run was deleted, or somebody else moved it."""
 
@@ -115,38 +123,6 @@ class HandlerQuery:
             and (self.status_in is None or handler.status in self.status_in)
             and (self.is_idle is None or (handler.phase == "idle") == self.is_idle)
         )
-
-
-class PersistentHandler(BaseModel):
-    """A handler as `AbstractWorkflowStore.query` returns it to programs.
-
-    `result` takes a stop event, its tagged JSON object, or any other value, which becomes `StopEvent(result=value)`.
-    """
-
-    handler_id: str
-    workflow_name: str
-    status: Status
-    run_id: str | None = None
-    error: str | None = None
-    result: Any = None
-    started_at: datetime | None = None
-    updated_at: datetime | None = None
-    completed_at: datetime | None = None
-    idle_since: datetime | None = None
-
-    @field_validator("result", mode="before")
-    @classmethod
-    def _as_stop_event(cls, value: Any) -> StopEvent | None:
-        if value is None or isinstance(value, StopEvent):
-            return value
-        if isinstance(value, dict) and "__is_pydantic" in value:
-            loaded = JsonSerializer().deserialize_value(cast("dict[str, Any]", value))
-            return loaded if isinstance(loaded, StopEvent) else StopEvent(result=loaded)
-        return StopEvent(result=value)
-
-    @field_serializer("result")
-    def _as_tagged(self, value: StopEvent | None) -> Any:
-        return None if value is None else JsonSerializer().serialize_value(value)
 
 
 class AbstractWorkflowStore(ABC):
@@ -242,13 +218,17 @@ class AbstractWorkflowStore(ABC):
     async def events_of_item(self, run_id: str, item: int, since: int) -> list[EventRecord]:
         """Return the events of one work item (`EventRecord.item`), from sequence `since` on, in order."""
 
+    @abstractmethod
+    async def key(self, scope: str, text: str) -> KeptKey | None:
+        """Return an idempotency key that a batch brought, or `None`; see `IdempotencyKey`."""
+
     async def query(self, query: HandlerQuery) -> list[PersistentHandler]:
         """Return all handlers that match, in the order of starting."""
         found: list[PersistentHandler] = []
         cursor: str | None = None
         while True:
             page, cursor = await self.handlers(query, cursor, 1000)
-            found += [_persistent(record) for record in page]
+            found += [PersistentHandler.of(record) for record in page]
             if cursor is None:
                 return found
 
@@ -263,26 +243,3 @@ class ImmediateStore(AbstractWorkflowStore):
     async def commit(self, group: Sequence[Batch]) -> list[Verdict]:
         """Write `group`; see `AbstractWorkflowStore.commit`."""
         return self.commit_now(group)
-
-
-def _persistent(record: HandlerRecord) -> PersistentHandler:
-    def moment(at: float | None) -> datetime | None:
-        return None if at is None else datetime.fromtimestamp(at).astimezone()
-
-    result = record.result
-    tagged = None
-    if result is not None:
-        fields = JsonSerializer().deserialize(result.value)
-        tagged = {"__is_pydantic": True, "value": fields, "qualified_name": result.qualified_name}
-    return PersistentHandler(
-        handler_id=record.handler_id,
-        workflow_name=record.workflow_name,
-        status=record.status,
-        run_id=record.run_id,
-        error=record.error,
-        result=tagged,
-        started_at=moment(record.started_at),
-        updated_at=moment(record.updated_at),
-        completed_at=moment(record.completed_at),
-        idle_since=moment(record.updated_at) if record.phase == "idle" else None,
-    )

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from workflow_server.stores.base import Batch, HandlerQuery, ImmediateStore, StoredRun, UnfinishedRun, Verdict
+from workflow_server.stores.base import Batch, HandlerQuery, ImmediateStore, KeptKey, StoredRun, UnfinishedRun, Verdict
 from workflow_server.wire.records import EventRecord, HandlerRecord
 
 
@@ -19,6 +19,7 @@ class _StoredRun:
     events: list[EventRecord] = field(default_factory=list[EventRecord])
     state: dict[str, str] = field(default_factory=dict[str, str])
     start: EventRecord | None = None
+    keys: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
 @dataclass(slots=True)
@@ -51,6 +52,7 @@ class MemoryWorkflowStore(ImmediateStore):
         self._finished: OrderedDict[str, None] = OrderedDict()
         """Ids of finished handlers, the one that finished first in front."""
         self._places = 0
+        self._keys: dict[tuple[str, str], KeptKey] = {}
 
     def commit_now(self, group: Sequence[Batch]) -> list[Verdict]:
         """Write `group`; see the contract."""
@@ -62,6 +64,8 @@ class MemoryWorkflowStore(ImmediateStore):
         if batch.version == 1:
             if run is not None:
                 return Verdict.STALE
+            if any((key.scope, key.text) in self._keys for key in batch.keys):
+                return Verdict.TAKEN
             known = self._handlers.get(record.handler_id)
             if known is not None and self._runs[known.runs[-1]].record.status == "running":
                 return Verdict.CONFLICT
@@ -76,6 +80,10 @@ class MemoryWorkflowStore(ImmediateStore):
             return Verdict.STALE
         run.record, run.version, run.next_sequence = record, batch.version, batch.next_sequence
         run.events.extend(batch.events)
+        for scope, text, payload in batch.keys:
+            if (scope, text) not in self._keys:
+                self._keys[scope, text] = KeptKey(payload, record.run_id)
+                run.keys.append((scope, text))
         for key, value in batch.state.items():
             if value is None:
                 run.state.pop(key, None)
@@ -95,7 +103,8 @@ class MemoryWorkflowStore(ImmediateStore):
         stored = self._handlers.pop(handler_id, None)
         self._finished.pop(handler_id, None)
         for run_id in stored.runs if stored else ():
-            del self._runs[run_id]
+            for key in self._runs.pop(run_id).keys:
+                del self._keys[key]
         return stored is not None
 
     async def handler(self, handler_id: str) -> HandlerRecord | None:
@@ -173,6 +182,10 @@ class MemoryWorkflowStore(ImmediateStore):
         """Return the events that one work item published, from sequence `since` on."""
         stored = self._runs.get(run_id)
         return [event for event in stored.events[max(0, since) :] if event.item == item] if stored else []
+
+    async def key(self, scope: str, text: str) -> KeptKey | None:
+        """Return an idempotency key, or `None`."""
+        return self._keys.get((scope, text))
 
     async def delete(self, handler_id: str) -> bool:
         """Remove a handler; see the contract."""

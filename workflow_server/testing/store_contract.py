@@ -27,12 +27,14 @@ from typing import Any
 import pytest
 
 from workflow_server.events import StopEvent
-from workflow_server.stores.base import AbstractWorkflowStore, Batch, HandlerQuery, PersistentHandler, Verdict
+from workflow_server.stores.base import AbstractWorkflowStore, Batch, HandlerQuery, Verdict
 from workflow_server.testing.batches import event, first, ids, next_of, put, record
+from workflow_server.testing.key_contract import KeyContract
+from workflow_server.wire.persistent import PersistentHandler
 from workflow_server.wire.records import EventRecord
 
 
-class StoreContract:
+class StoreContract(KeyContract):
     """What holds for every store; `store` is a started, empty one that keeps at least a hundred handlers."""
 
     pytestmark = pytest.mark.anyio

@@ -1,13 +1,13 @@
-"""The two records that every part of the server hands on: an event as published, a handler as listed.
+"""The records that every part of the server hands on: an event as published, a handler as listed, a key.
 
-Both hold their JSON ready-made where it can be large (`value`), so that an event is
+The first two hold their JSON ready-made where it can be large (`value`), so that an event is
 encoded once, when it enters the run, and only joined to its envelope afterwards.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Status = Literal["running", "completed", "failed", "cancelled"]
 """What old clients know of a run: alive, or one of three ends."""
@@ -70,3 +70,14 @@ class HandlerRecord:
     error: str | None = None
     result: EventRecord | None = None
     result_unreadable: bool = False
+
+
+class IdempotencyKey(NamedTuple):
+    """Marks a request, so that sending it again does nothing again; kept with what the request did."""
+
+    scope: str
+    """The handler that an event was for; empty for the start of a run."""
+    text: str
+    """What the client calls the request."""
+    payload: str
+    """A digest of what it asked for: the same key with another payload is a mistake."""

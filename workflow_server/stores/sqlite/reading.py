@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workflow_server.errors import StoreError
-from workflow_server.stores.base import HandlerQuery, StoredRun, UnfinishedRun
+from workflow_server.stores.base import HandlerQuery, KeptKey, StoredRun, UnfinishedRun
 from workflow_server.stores.sqlite.writing import Kind
 from workflow_server.wire.records import EventRecord, HandlerRecord
 
@@ -211,6 +211,14 @@ def unfinished(
 def _due_cursor(text: str) -> tuple[float, int]:
     due, _, key = text.partition(" ")
     return float(due), int(key)
+
+
+def key(connection: sqlite3.Connection, scope: str, text: str) -> KeptKey | None:
+    """Return an idempotency key."""
+    row = connection.execute(
+        "SELECT payload, run_id FROM keys JOIN runs ON runs.key = run WHERE scope = ? AND keys.key = ?", (scope, text)
+    ).fetchone()
+    return None if row is None else KeptKey(*row)
 
 
 def next_due(connection: sqlite3.Connection, after: float) -> float | None:

@@ -4,6 +4,7 @@
     parts   what a run needs to go on, in small keyed pieces
     events  what a run published; its start event has the sequence -1, because it is input
     state   what its steps keep in `ctx.store`
+    keys    idempotency keys of requests, each with a digest of what was asked for
     kinds   names of event classes, and `shapes`, routings of workflows: long texts that many rows share
 
 Rows refer to runs, kinds and shapes by small numbers, which keeps a step below a kilobyte. Everything else is text
@@ -80,6 +81,17 @@ MIGRATIONS = (
     CREATE VIEW log AS
         SELECT handler_id, run_id, seq, datetime(at, 'unixepoch', 'localtime') AS at, type, item, body
         FROM runs JOIN events ON run = runs.key JOIN kinds ON kind = kinds.key;
+    """,
+    """
+    CREATE TABLE keys (
+        scope TEXT,                -- the handler that an event was for; empty for the start of a run
+        key TEXT, payload TEXT NOT NULL, run INTEGER NOT NULL,
+        PRIMARY KEY (scope, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX keys_of_run ON keys (run);
+    CREATE TRIGGER keys_that_hang_on_a_run AFTER DELETE ON runs BEGIN
+        DELETE FROM keys WHERE run = OLD.key;
+    END;
     """,
 )
 

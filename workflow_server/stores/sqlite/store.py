@@ -11,7 +11,15 @@ from typing import TypeVar
 
 from workflow_server.errors import StoreError
 from workflow_server.runtime.loop import current_port
-from workflow_server.stores.base import AbstractWorkflowStore, Batch, HandlerQuery, StoredRun, UnfinishedRun, Verdict
+from workflow_server.stores.base import (
+    AbstractWorkflowStore,
+    Batch,
+    HandlerQuery,
+    KeptKey,
+    StoredRun,
+    UnfinishedRun,
+    Verdict,
+)
 from workflow_server.stores.sqlite import reading
 from workflow_server.stores.sqlite.reader import Reader
 from workflow_server.stores.sqlite.reading import Kinds
@@ -201,3 +209,7 @@ class SqliteWorkflowStore(AbstractWorkflowStore):
     async def events_of_item(self, run_id: str, item: int, since: int) -> list[EventRecord]:
         """Return the events that one work item published, from sequence `since` on."""
         return await self._read(lambda db, kinds: reading.events_of_item(db, kinds, run_id, item, since))
+
+    async def key(self, scope: str, text: str) -> KeptKey | None:
+        """Return an idempotency key, or `None`."""
+        return await self._read(lambda db, _: reading.key(db, scope, text))

@@ -24,7 +24,7 @@ from workflow_server.wire.records import EventRecord
 COLUMNS = (
     "place", "version", "key", "run_id", "handler_id", "workflow", "shape", "status", "phase", "write_id",
     "next_sequence", "alive", "due", "started_at", "updated_at", "completed_at", "head", "error", "result",
-    "events", "parts", "state", "kinds", "shapes",
+    "events", "parts", "state", "kinds", "shapes", "keys",
 )  # fmt: skip
 """What a batch is in JSON: an array of these. `place` is the batch's own in the group."""
 
@@ -49,6 +49,9 @@ CREATE TEMP TRIGGER commit_batch INSTEAD OF INSERT ON inbox BEGIN
     SELECT CASE WHEN refuse(NEW.place, 'stale') THEN RAISE(IGNORE) END WHERE CASE NEW.version
         WHEN 1 THEN EXISTS (SELECT 1 FROM runs WHERE run_id = NEW.run_id)
         ELSE NOT EXISTS (SELECT 1 FROM runs WHERE run_id = NEW.run_id AND version = NEW.version - 1) END;
+    SELECT CASE WHEN refuse(NEW.place, 'taken') THEN RAISE(IGNORE) END
+        WHERE NEW.version = 1 AND EXISTS (SELECT 1 FROM json_each(NEW.keys) k JOIN keys
+            ON scope = json_extract(k.value, '$[0]') AND keys.key = json_extract(k.value, '$[1]'));
     SELECT CASE WHEN refuse(NEW.place, 'conflict') THEN RAISE(IGNORE) END FROM runs
         WHERE NEW.version = 1 AND handler_id = NEW.handler_id AND current = 1 AND status = 'running';
 
@@ -83,6 +86,8 @@ CREATE TEMP TRIGGER commit_batch INSTEAD OF INSERT ON inbox BEGIN
     INSERT OR REPLACE INTO parts SELECT {_RUN}, p.key, p.value FROM json_each(NEW.parts) p WHERE p.value IS NOT NULL;
     DELETE FROM state WHERE run = {_RUN} AND key IN (SELECT s.key FROM json_each(NEW.state) s WHERE s.value IS NULL);
     INSERT OR REPLACE INTO state SELECT {_RUN}, s.key, s.value FROM json_each(NEW.state) s WHERE s.value IS NOT NULL;
+    INSERT OR IGNORE INTO keys SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+        json_extract(value, '$[2]'), {_RUN} FROM json_each(NEW.keys);
 END;
 """  # noqa: S608  # likewise
 
@@ -158,6 +163,7 @@ class Encoder:
             published or None, _keyed(batch.parts), _keyed(batch.state),
             [[number, *self._kind(number)] for number in kinds] or None,
             [[number, self.shapes.by_number[number]] for number in shapes] or None,
+            batch.keys or None,
         ]  # fmt: skip
         return EncodedBatch(record.run_id, _json(row), kinds, shapes, ends=record.status != "running")
 

@@ -1,0 +1,68 @@
+"""Waiting for the end of a run, because a client asked for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import anyio
+
+from workflow_server.api.outcomes import Outcome, RunFinished
+from workflow_server.manager.refusals import still_running
+from workflow_server.manager.runs import ActiveRun, ActiveRuns
+from workflow_server.runtime.feed import News
+from workflow_server.stores.base import AbstractWorkflowStore
+from workflow_server.wire.records import HandlerRecord
+
+log = logging.getLogger("workflow_server")
+
+
+async def finished(run: ActiveRun) -> Outcome:
+    """Wait for the end of a run that a client has just started, and return what to answer."""
+    record = await run.end()
+    if record is None:
+        return still_running(run.handler_id)
+    if record.status != "completed":
+        exception = run.runner.run.exception
+        where = f"(handler={record.handler_id}, run={record.run_id})"
+        log.error("Workflow %s %s raised an exception", record.workflow_name, where, exc_info=exception)
+        finished = f"finished with status={record.status}"
+        log.error("Workflow %s %s error=%s %s", record.workflow_name, finished, record.error, where)
+    return RunFinished(record)
+
+
+class Endings:
+    """Waits for the ends of runs, whoever started them, without keeping them in memory.
+
+    Args:
+        store: Where the runs are.
+        news: Wakes readers of runs.
+        runs: Returns the runs in memory; `None` if the server stops, which ends all waits.
+    """
+
+    def __init__(self, store: AbstractWorkflowStore, news: News, runs: Callable[[], ActiveRuns | None]) -> None:
+        self._store = store
+        self._news = news
+        self._runs = runs
+
+    async def until_over(self, record: HandlerRecord, seconds: float | None) -> HandlerRecord | None:
+        """Wait for the end of a run.
+
+        Args:
+            record: The run as it was a moment ago.
+            seconds: How long at most; `None` for as long as it takes.
+
+        Returns:
+            The run as it is then, perhaps still running; `None` if it was removed.
+        """
+        run_id = record.run_id
+        with anyio.move_on_after(seconds):
+            while (runs := self._runs()) is not None:
+                note, live = self._news.listen(run_id), runs.get(record.handler_id)
+                now = await self._store.run(run_id)
+                if now is None or now.status != "running":
+                    return now
+                # News comes with every commit; the end of a run in memory has a sign of its own.
+                is_here = live is not None and live.journal.record.run_id == run_id
+                await (live.runner.ended if live is not None and is_here else note.event).wait()
+        return await self._store.run(run_id)
