@@ -1,4 +1,4 @@
-"""Scenarios of failures: the parts of retry policies, what a step learns of its attempts, and who is rescued how often."""
+"""Scenarios of failures: retry policies, what a step learns of its attempts, and who is rescued how often."""
 
 from __future__ import annotations
 
