@@ -21,6 +21,7 @@ LEAVES = {
     "workflows.decorators": "workflow_server.definition.step",
     "workflows.handler": "workflow_server.runtime.handler",
     "workflows.workflow": "workflow_server.runtime.workflow",
+    "workflows.resource": "workflow_server.runtime.resource",
     "workflows.retry_policy": "workflow_server.definition.retry_policy",
     "workflows.types": "workflow_server.types",
     "workflows.context.serializers": "workflow_server.serializers",

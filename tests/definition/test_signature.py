@@ -6,6 +6,7 @@ from typing import Annotated, Any, Generic, Literal, NoReturn, Optional, TypeVar
 import pytest
 from pydantic import BaseModel
 
+from workflow_server.definition.resource import Resource
 from workflow_server.definition.step import step
 from workflow_server.errors import WorkflowValidationError
 from workflow_server.events import Event, StartEvent, StopEvent
@@ -26,10 +27,6 @@ class A(Event):
 
 
 class B(A):
-    pass
-
-
-class Resource:
     pass
 
 
@@ -214,9 +211,10 @@ def test_several_events_must_be_single_types() -> None:
         read(A, other=A | B)
 
 
-def test_resources_are_honestly_refused() -> None:
-    with pytest.raises(WorkflowValidationError, match=r"'other' of step .* is a resource; this version does not"):
-        read(other=Annotated[int, Resource()])
+def test_a_mark_makes_a_parameter_a_resource_whatever_its_class() -> None:
+    config = read(other=Annotated[B, Resource(B)])
+    assert config.accepted_events == (A,)
+    assert [(need.parameter, need.annotation, need.source) for need in config.resources] == [("other", B, Resource(B))]
 
 
 def test_other_annotations_are_left_alone() -> None:

@@ -584,8 +584,6 @@ async def test_a_state_type_without_defaults_is_refused_when_a_run_begins() -> N
 def test_arguments_that_this_version_does_not_have() -> None:
     from workflow_server.errors import WorkflowConfigurationError
 
-    with pytest.raises(WorkflowConfigurationError, match="resource_manager= is not supported"):
-        Echo(resource_manager=object())
     with pytest.raises(WorkflowConfigurationError, match="runtime= is not supported"):
         Echo(runtime=object())
 

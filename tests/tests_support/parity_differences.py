@@ -27,6 +27,7 @@ RESULT_ALONE: dict[str, str] = {
 
 NOTHING_IN_COMMON: dict[str, str] = {
     "two_waits_of_one_type": "two waits are two waits; the peer gives the first answer to both",
+    "first_uses_at_once": "whoever wants a value that is being made waits for it; the peer takes that for a cycle",
 }
 """Scenarios that a test of our own pins down; here they only have to end."""
 

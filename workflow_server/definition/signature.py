@@ -20,6 +20,7 @@ from typing import Annotated, Any, Never, NoReturn, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from workflow_server.definition.resource import Need, mark_of, need_of
 from workflow_server.errors import WorkflowValidationError
 from workflow_server.events import Event
 
@@ -29,7 +30,6 @@ _ASYNC_ITERATION = (
     collections.abc.AsyncGenerator,
 )
 _SAY_NOTHING = (Any, NoReturn, Never)
-_RESOURCE_MARKERS = ("Resource", "ResourceConfig", "_Resource", "_ResourceConfig")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Signature:
     context_parameter: str | None
     context_state_type: type[BaseModel] | None
     unroutable_returns: tuple[str, ...]
+    resources: tuple[Need, ...] = ()
 
 
 def names_around(frame: types.FrameType) -> dict[str, Any]:
@@ -141,12 +142,6 @@ def _state_type(context: Any) -> type[BaseModel] | None:
     return state if isinstance(state, type) and issubclass(state, BaseModel) else None
 
 
-def _is_resource(annotation: Any) -> bool:
-    return get_origin(annotation) is Annotated and any(
-        type(note).__name__ in _RESOURCE_MARKERS for note in get_args(annotation)[1:]
-    )
-
-
 def _return_types(function: Callable[..., Any], annotation: Any) -> tuple[tuple[type, ...], tuple[str, ...]]:
     """Return the event classes and `NoneType` that a return annotation names, and the names of all else in it."""
     members = list(_alternatives(annotation))
@@ -172,7 +167,7 @@ def _return_types(function: Callable[..., Any], annotation: Any) -> tuple[tuple[
 
 
 def _refuse_what_is_not_run(
-    function: Callable[..., Any], single: dict[str, tuple[type[Event], ...]], lists: list[str], resources: list[str]
+    function: Callable[..., Any], single: dict[str, tuple[type[Event], ...]], lists: list[str]
 ) -> None:
     where = f"step {_where(function)}"
     if len(lists) > 1:
@@ -197,11 +192,6 @@ def _refuse_what_is_not_run(
             f"The {where} has several event parameters ({', '.join(single)}); this version does not run joins yet. "
             "Take a union of the events and gather them with ctx.collect_events."
         )
-    if resources:
-        raise WorkflowValidationError(
-            f"Parameter {resources[0]!r} of {where} is a resource; this version does not provide resources yet. "
-            "Keep the object on the workflow instance."
-        )
 
 
 def inspect_step(function: Callable[..., Any], frame: types.FrameType) -> Signature:
@@ -218,13 +208,15 @@ def inspect_step(function: Callable[..., Any], frame: types.FrameType) -> Signat
     parameters = inspect.signature(function).parameters.values()
     single: dict[str, tuple[type[Event], ...]] = {}
     lists: list[str] = []
-    resources: list[str] = []
+    resources: list[Need] = []
     context_parameter, state_type = None, None
     for parameter in parameters:
         if parameter.name not in hints or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         annotation = hints[parameter.name]
-        if classes := _event_classes(annotation):
+        if (mark := mark_of(annotation)) is not None:
+            resources.append(need_of(parameter.name, annotation, mark, frame, names_around(frame)))
+        elif classes := _event_classes(annotation):
             single[parameter.name] = classes
         elif _is_event_list(annotation):
             lists.append(parameter.name)
@@ -234,9 +226,7 @@ def inspect_step(function: Callable[..., Any], frame: types.FrameType) -> Signat
                     f"Step {_where(function)} has two context parameters, {context_parameter!r} and {parameter.name!r}"
                 )
             context_parameter, state_type = parameter.name, _state_type(context)
-        elif _is_resource(annotation):
-            resources.append(parameter.name)
-    _refuse_what_is_not_run(function, single, lists, resources)
+    _refuse_what_is_not_run(function, single, lists)
     if not single:
         raise WorkflowValidationError(
             f"Step signature must have at least one parameter annotated as type Event (step {_where(function)})"
@@ -248,4 +238,4 @@ def inspect_step(function: Callable[..., Any], frame: types.FrameType) -> Signat
         )
     name, accepted = next(iter(single.items()))
     returned, unroutable = _return_types(function, hints["return"])
-    return Signature(accepted, name, returned, context_parameter, state_type, unroutable)
+    return Signature(accepted, name, returned, context_parameter, state_type, unroutable, tuple(resources))

@@ -16,6 +16,7 @@ from typing import Any, Literal, ParamSpec, Protocol, TypeGuard, TypeVar, cast, 
 
 from pydantic import BaseModel
 
+from workflow_server.definition.resource import Need
 from workflow_server.definition.retry import RetryPolicy
 from workflow_server.definition.signature import Signature, inspect_step
 from workflow_server.errors import WorkflowValidationError
@@ -67,6 +68,8 @@ class StepConfig:
     is_async: bool
     unroutable_returns: tuple[str, ...] = ()
     """Names of annotated return types that are no events; validation refuses them."""
+    resources: tuple[Need, ...] = ()
+    """What its marked parameters are given."""
 
     def accepts(self, event_class: type[Event]) -> bool:
         """Return whether an event of exactly this class goes to the step."""
@@ -291,4 +294,5 @@ def _attach(
         catches=catches,
         is_async=inspect.iscoroutinefunction(function),
         unroutable_returns=signature.unroutable_returns,
+        resources=signature.resources,
     )

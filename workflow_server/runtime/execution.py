@@ -15,6 +15,7 @@ from workflow_server.engine.effects import StartStep
 from workflow_server.engine.inputs import Answer, Execution
 from workflow_server.events import Event
 from workflow_server.runtime.drive import drive
+from workflow_server.runtime.plan import Plan
 from workflow_server.runtime.threads import StepThreads
 
 # Weak, because a timer that a step leaves behind keeps its context variables, and must not keep the run.
@@ -57,13 +58,13 @@ class StepExecution:
         self._ordinals: Counter[tuple[str, str]] = Counter()
         self._pending: dict[str, list[_Pending]] = {}
 
-    async def call(self, threads: StepThreads, base: ContextVars, workflow: object) -> Any:
+    async def call(self, threads: StepThreads, base: ContextVars, plan: Plan) -> Any:
         """Return what the step's function returns; it runs with context variables of its own.
 
         Args:
             threads: For steps that are plain functions.
             base: The context variables that the run was started with.
-            workflow: The instance whose method it is.
+            plan: Says whose method it is, and makes what it needs besides the event; a failure of that is the step's.
         """
         config = self.step.config
         arguments: dict[str, Any] = {config.event_parameter: self.event}
@@ -72,8 +73,11 @@ class StepExecution:
         variables = base.copy()
         variables.run(_current.set, weakref.ref(self))
         function: Any = self.step.function
-        owner = () if self.step.free else (workflow,)
+        owner = () if self.step.free else (plan.workflow,)
         with self._mercy:
+            if config.resources:
+                making = plan.resources.provide(config.resources)
+                arguments.update(await drive(making, variables, self._note_suspension))
             if config.is_async:
                 steps = variables.run(function, *owner, **arguments)
                 return await drive(steps, variables, self._note_suspension)

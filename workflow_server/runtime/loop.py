@@ -160,6 +160,11 @@ def in_trio() -> bool:
     return trio is not None and bool(trio.lowlevel.in_trio_run())
 
 
+def loop_is_running() -> bool:
+    """Tell whether the caller runs inside an event loop."""
+    return in_trio() or asyncio._get_running_loop() is not None
+
+
 def current_port() -> LoopPort:
     """Return the port of the running loop.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from workflow_server.definition.compiled import Definition
 from workflow_server.engine.shape import Shape
+from workflow_server.runtime.resource import ResourceManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +26,7 @@ class Plan:
     """Seconds alive; `None` for no limit."""
     verbose: bool
     """Whether to print when steps begin and end."""
+    resources: ResourceManager
+    """Makes what steps need besides events."""
     make_context: Callable[..., Any]
     """Makes the `Context` of an execution from the runner and the execution."""

@@ -253,7 +253,7 @@ class Runner:
         ended: Input | None = None
         try:
             with execution.scope:
-                value = await execution.call(self.host.threads, self._variables, self.plan.workflow)
+                value = await execution.call(self.host.threads, self._variables, self.plan)
                 ended = self._returned(execution, value)
         except BaseException as error:
             if failures.closes_loop(error):

@@ -25,6 +25,7 @@ from workflow_server.runtime.host import Host, current_host
 from workflow_server.runtime.ids import new_id
 from workflow_server.runtime.journal import LiveJournal
 from workflow_server.runtime.plan import Plan
+from workflow_server.runtime.resource import ResourceManager, check_configs, check_factories
 from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.snapshot import SnapshotReader
 from workflow_server.serializers import BaseSerializer, JsonSerializer, TrustingJsonSerializer
@@ -41,6 +42,7 @@ class Workflow:
         timeout: Seconds a run may be alive; `None` for no limit.
         disable_validation: Whether `run` leaves out `validate`.
         verbose: Whether runs print when steps begin and end.
+        resource_manager: Makes and keeps the resources of its steps; one of its own by default.
         num_concurrent_runs: How many runs of this instance may be alive at the same time; further ones wait
             their turn. `None` for no limit.
         workflow_name: Its name for people; `module.qualname` of the class by default.
@@ -58,16 +60,15 @@ class Workflow:
         timeout: float | None = 45.0,
         disable_validation: bool = False,
         verbose: bool = False,
-        resource_manager: Any = None,
+        resource_manager: ResourceManager | None = None,
         num_concurrent_runs: int | None = None,
         runtime: Any = None,
         workflow_name: str | None = None,
         skip_graph_checks: Iterable[WorkflowGraphCheck] | None = None,
         serializer: BaseSerializer | None = None,
     ) -> None:
-        for name, given in (("resource_manager", resource_manager), ("runtime", runtime)):
-            if given is not None:
-                raise WorkflowConfigurationError(f"{name}= is not supported by this version of workflow-server")
+        if runtime is not None:
+            raise WorkflowConfigurationError("runtime= is not supported by this version of workflow-server")
         check_num_concurrent_runs(num_concurrent_runs)
         self._timeout = timeout
         self._verbose = verbose
@@ -79,6 +80,7 @@ class Workflow:
         self._shape: Shape | None = None
         self._validated: Definition | None = None
         self._given_serializer = self._serializer = serializer
+        self._resource_manager = resource_manager or ResourceManager()
         self._gate = Gate(num_concurrent_runs)
         self._host: Host | None = None
         self._alive = 0
@@ -151,17 +153,28 @@ class Workflow:
         """Seconds a run may be alive; `None` for no limit."""
         return self._timeout
 
-    def validate(self) -> bool:
+    def validate(self, *, validate_resource_configs: bool = True, validate_resources: bool = False) -> bool:
         """Check that its steps and events fit together.
+
+        Args:
+            validate_resource_configs: Whether to read the configuration files that steps need.
+            validate_resources: Whether to make all resources that steps need.
 
         Returns:
             Whether it asks people for input.
 
         Raises:
             WorkflowConfigurationError: It has no steps, or lacks a start or a stop.
-            WorkflowValidationError: Steps and events don't fit; the message names them.
+            WorkflowValidationError: Steps and events don't fit, or a resource can't be made; the message names them.
+            WorkflowRuntimeError: `validate_resources` meets a factory that waits, inside a running event loop.
         """
-        return validate(self.definition, skip_graph_checks=self._skip_graph_checks)
+        definition = self.definition
+        asks = validate(definition, skip_graph_checks=self._skip_graph_checks)
+        if validate_resource_configs:
+            check_configs(definition.steps.values())
+        if validate_resources:
+            check_factories(self._resource_manager, definition.steps.values())
+        return asks
 
     def validate_once(self) -> None:
         """Check as `validate` does, unless that was done for these steps or is switched off."""
@@ -237,6 +250,7 @@ class Workflow:
             shape=self.shape,
             time_limit=self._timeout,
             verbose=self._verbose,
+            resources=self._resource_manager,
             make_context=make_context,
         )
 
