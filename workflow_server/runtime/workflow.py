@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
-
-from pydantic import ValidationError
 
 from workflow_server.definition.compiled import FREE_STEPS, Definition, check_free_step, compile_definition
 from workflow_server.definition.step import StepFunction, WorkflowGraphCheck
@@ -28,9 +25,8 @@ from workflow_server.runtime.plan import Plan
 from workflow_server.runtime.resource import ResourceManager, check_configs, check_factories
 from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.snapshot import SnapshotReader
+from workflow_server.runtime.start_event import start_event_of
 from workflow_server.serializers import BaseSerializer, JsonSerializer, TrustingJsonSerializer
-
-log = logging.getLogger("workflow_server")
 
 _NONE: Mapping[str, StepFunction[..., Any]] = MappingProxyType({})
 
@@ -219,7 +215,11 @@ class Workflow:
         resumed = ctx.resumable
         if resumed is not None and resumed.run.shape != self.shape:
             raise ContextStateError(f"The context's run can't go on in {self.workflow_name}: it is another workflow's.")
-        start = message_of(self._start_event(start_event, kwargs)) if resumed is None else resumed.start
+        start = (
+            message_of(start_event_of(self.start_event_class, start_event, kwargs))
+            if resumed is None
+            else resumed.start
+        )
         plan = self.plan(run_id or new_id(), ctx.for_step)
         if plan.run_id in host.alive:
             raise RuntimeError(f"Workflow run with run_id {plan.run_id!r} already exists.")
@@ -287,24 +287,3 @@ class Workflow:
 
         runner.on_end.append(end)
         return gate.enter(begin)
-
-    def _start_event(self, given: Any, kwargs: dict[str, Any]) -> StartEvent:
-        expected = self.start_event_class
-        if given is None:
-            try:
-                return expected(**kwargs)
-            except ValidationError as error:
-                raise WorkflowRuntimeError(
-                    f"Failed creating a start event of type '{expected.__name__}' with the keyword arguments: {kwargs}"
-                ) from error
-        if kwargs:
-            log.warning(
-                "Keyword arguments are not supported when 'run()' is invoked with the 'start_event' parameter. "
-                "These keyword arguments will be ignored: %s",
-                kwargs,
-            )
-        if not isinstance(given, StartEvent):
-            raise ValueError("The 'start_event' argument must be an instance of 'StartEvent'.")
-        if not isinstance(given, expected):
-            raise ValueError(f"The 'start_event' argument must be an instance of '{expected.__name__}'.")
-        return given
