@@ -340,6 +340,30 @@ async def test_what_cannot_be_encoded_changes_nothing() -> None:
         free(lock=threading.Lock()).bind(writer, JsonSerializer())
 
 
+@pytest.mark.parametrize(("key", "what"), [("a\0b", "a NUL character"), ("\udcff", "half of a surrogate pair")])
+async def test_a_key_that_no_store_can_keep_changes_nothing(key: str, what: str) -> None:
+    """SQLite would keep another key in its place."""
+    store, writer = free(a=1), Writer()
+    store.bind(writer, JsonSerializer())
+    refusal = pytest.raises(SerializationError, match=f"can't be stored: it holds {what}")
+    whole = DictState(a=2)
+    whole[key] = 1
+    with refusal:
+        await store.set(f"{key}.x", 1)
+    with refusal:
+        await store.set_state(whole)
+    with refusal:
+        async with store.edit_state() as state:
+            state[key] = 1
+    assert dict((await store.get_state()).items()) == {"a": 1}
+    assert writer.written == []
+    with refusal:
+        InMemoryStateStore(whole).bind(writer, JsonSerializer())
+    # In values, and in the keys below, JSON escapes them.
+    await store.set("a", {key: key})
+    assert writer.written == [{"a": JsonSerializer().serialize({key: key})}]
+
+
 async def test_a_write_is_visible_at_once_and_returns_after_the_commit() -> None:
     store, writer = free(a=1), Writer(gate=anyio.Event())
     store.bind(writer, JsonSerializer())

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 
 from pydantic import BaseModel
 
+from workflow_server.errors import SerializationError
 from workflow_server.events import DictLikeModel
 
 ABSENT: Any = object()
@@ -87,3 +88,17 @@ def _is_list(value: Any) -> TypeGuard[list[Any]]:
 
 def _is_tuple(value: Any) -> TypeGuard[tuple[Any, ...]]:
     return isinstance(value, tuple)
+
+
+def storable(key: str) -> str:
+    """Return `key` if every store can keep it as the key of a state value.
+
+    Raises:
+        SerializationError: It holds NUL, where C programs end a text, or half of a surrogate pair, for which UTF-8
+            has no bytes. Values may hold both: JSON escapes them.
+    """
+    if "\0" in key:
+        raise SerializationError(f"state key {key!r} can't be stored: it holds a NUL character")
+    if any("\ud800" <= character <= "\udfff" for character in key):
+        raise SerializationError(f"state key {key!r} can't be stored: it holds half of a surrogate pair")
+    return key

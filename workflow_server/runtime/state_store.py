@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from workflow_server.errors import SerializationError, WorkflowRuntimeError
 from workflow_server.events import DictLikeModel
 from workflow_server.naming import qualified_name, resolve
-from workflow_server.runtime.paths import ABSENT, child_of, keys_of, with_value
+from workflow_server.runtime.paths import ABSENT, child_of, keys_of, storable, with_value
 from workflow_server.serializers import BaseSerializer, JsonSerializer
 
 WHOLE = ""
@@ -116,7 +116,7 @@ class InMemoryStateStore(Generic[S]):
 
         Raises:
             ValueError: The path is empty or leads through something that can't hold keys; or (as
-                `SerializationError`) the run is stored and the value can't be encoded.
+                `SerializationError`) the run is stored and the key or the value can't be.
             RuntimeError: Called inside this task's `edit_state`.
         """
         keys = keys_of(path)
@@ -196,7 +196,7 @@ class InMemoryStateStore(Generic[S]):
     def _encode(self, state: BaseModel) -> Image:
         if type(state) is not DictState:  # a subclass may declare fields beside its keys
             return {WHOLE: self._text("the state", state)}
-        return {key: self._text(f"state key {key!r}", value) for key, value in state.items()}
+        return {storable(key): self._text(f"state key {key!r}", value) for key, value in state.items()}
 
     def _text(self, what: str, value: Any) -> str:
         try:
