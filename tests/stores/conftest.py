@@ -6,5 +6,6 @@ pytest.register_assert_rewrite(
     "workflow_server.testing.batches",
     "workflow_server.testing.durable_store_contract",
     "workflow_server.testing.key_contract",
+    "workflow_server.testing.listing_contract",
     "workflow_server.testing.store_contract",
 )

@@ -13,7 +13,7 @@ from workflow_server.stores.base import Batch, FirstBatch, HandlerQuery, Verdict
 from workflow_server.stores.memory import MemoryWorkflowStore
 from workflow_server.stores.sqlite import SqliteWorkflowStore, recent
 from workflow_server.testing.batches import all_unfinished, event, first, next_of
-from workflow_server.wire.records import EventRecord
+from workflow_server.wire.records import EventRecord, Phase
 
 PHASES = ("queued", "running", "waiting", "idle", "blocked")
 STATUSES = ("completed", "failed", "cancelled")
@@ -88,6 +88,16 @@ class History:
                 run.parts[key] = body
 
 
+def nothing_is_in_memory(memory: MemoryWorkflowStore, history: History) -> None:
+    """Have the phases say what those in the file say after a start."""
+    for run_id, run in history.runs.items():
+        record = run.batch.handler
+        phase: Phase = {"waiting": "idle", "running": "queued"}.get(record.phase, record.phase)
+        record = replace(record, phase=phase)
+        run.batch = replace(run.batch, handler=record)
+        memory._runs[run_id].record = record
+
+
 async def compare(store: SqliteWorkflowStore, memory: MemoryWorkflowStore, history: History) -> None:
     """Check that a store holds what the memory store does, and the parts."""
     assert await store.handlers(HandlerQuery(), None, 99) == await memory.handlers(HandlerQuery(), None, 99)
@@ -144,6 +154,7 @@ async def test_a_history_leaves_what_it_should(tmp_path: Path, seed: int, monkey
             await store.close()
             store = SqliteWorkflowStore(store.path, synchronous="NORMAL")
             await store.start()
+            nothing_is_in_memory(memory, history)
         if turn % 10 == 0:
             await compare(store, memory, history)
     await compare(store, memory, history)

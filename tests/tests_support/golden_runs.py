@@ -106,9 +106,7 @@ class Stumble(Workflow):
 
 def server_on(path: Path, *, absent: bool = True, idle_timeout: float | None = None) -> WorkflowServer:
     """Return a server for a golden database; with `absent`, one workflow is served that was not always."""
-    server = WorkflowServer(
-        workflow_store=SqliteWorkflowStore(path), idle_timeout=idle_timeout, shutdown_grace=0.1
-    )
+    server = WorkflowServer(workflow_store=SqliteWorkflowStore(path), idle_timeout=idle_timeout, shutdown_grace=0.1)
     server.add_workflow("count", Count(timeout=None))
     server.add_workflow("interview", Interview(timeout=None), additional_events=[Answer])
     server.add_workflow("batch", Batch(timeout=None))
@@ -119,14 +117,16 @@ def server_on(path: Path, *, absent: bool = True, idle_timeout: float | None = N
     return server
 
 
-async def _start(server: WorkflowServer, workflow: str, handler_id: str, *, wait: bool = False, **fields: object) -> None:
+async def _start(
+    server: WorkflowServer, workflow: str, handler_id: str, *, wait: bool = False, **fields: object
+) -> None:
     outcome = await server.execute(StartRun(workflow, fields, handler_id, wait=wait))
     assert not isinstance(outcome, Refused), outcome.detail
 
 
 async def _phases(path: Path, wanted: dict[str, str]) -> None:
     """Wait until the handlers of the open database have these phases."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+    uri = f"file:{path}?mode=ro"
     with anyio.fail_after(20):
         while True:
             with closing(sqlite3.connect(uri, uri=True)) as reader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from workflow_server.wire.records import IdempotencyKey, Status
+from workflow_server.wire.records import IdempotencyKey, Phase, Status
 
 
 class Missing:
@@ -72,10 +72,23 @@ class DescribeGraph:
 
 @dataclass(frozen=True, slots=True)
 class ListHandlers:
-    """Handlers in the order of starting. `None` = no filter, an empty tuple = nothing matches."""
+    """All handlers in the order of starting; with a limit, a page of them, newest first.
+
+    `None` = no filter, an empty tuple = nothing matches.
+    """
 
     status: tuple[Status, ...] | None = None
     workflow_name: tuple[str, ...] | None = None
+    phase: tuple[Phase, ...] | None = None
+    started_after: float | None = None
+    """The current run started then or later (seconds since the epoch)."""
+    started_before: float | None = None
+    """The current run started before then."""
+    id_prefix: str | None = None
+    cursor: str | None = None
+    """As told with the page before; with a limit only."""
+    limit: int | None = None
+    """How many at most; `None` for all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,15 @@ class HandlersListed:
 
 
 @dataclass(frozen=True, slots=True)
+class HandlersPage:
+    """Some of the matching handlers, newest first."""
+
+    handlers: tuple[HandlerRecord, ...]
+    next_cursor: str | None
+    """For the next page; `None` if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class EventsOpened:
     """A stream of events; `source` yields pages of `EventRecord`."""
 
@@ -217,6 +226,7 @@ Outcome = (
     | InputFound
     | QuestionsFound
     | HandlersListed
+    | HandlersPage
     | EventsOpened
     | EventsExist
     | NothingLeft

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from workflow_server.api.commands import (
     MISSING,
@@ -26,17 +26,19 @@ from workflow_server.api.idempotency import event_keys, start_key
 from workflow_server.api.names import objection_to
 from workflow_server.api.queries import Invalid, Query, unquote
 from workflow_server.http.messages import Request
-from workflow_server.wire.records import Status
+from workflow_server.wire.records import Phase, Status
 from workflow_server.wire.strict_json import read_json
 
 Parser = Callable[[Request, str], Command]
 """Makes a command of a request and the name in its path; raises `Invalid`."""
 
-_STATUSES: dict[str, Status] = {status: status for status in get_args(Status)}
-
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 """Fits a 64-bit column with a digit to spare."""
 
+PAGE = 100
+"""How many handlers a page holds, unless the client says otherwise."""
+MAX_PAGE = 1000
+"""How many it may ask for."""
 
 LONGEST_WAIT = 3600
 """Seconds that a client may have the answer about a handler wait."""
@@ -173,16 +175,19 @@ def get_handler(request: Request, name: str) -> GetHandler:
 
 
 def list_handlers(request: Request, name: str) -> ListHandlers:  # noqa: ARG001
-    """Parse `GET /handlers`."""
+    """Parse `GET /handlers`: all handlers, or with `limit` or `cursor` a page of them."""
     query = Query(request.query)
-    return ListHandlers(status=_statuses(query.several("status")), workflow_name=query.several("workflow_name"))
-
-
-def _statuses(values: tuple[str, ...] | None) -> tuple[Status, ...] | None:
-    for value in values or ():
-        if value not in _STATUSES:
-            raise Invalid(f"Invalid status: {value!r}. Expected one of {', '.join(_STATUSES)}")
-    return None if values is None else tuple(_STATUSES[value] for value in values)
+    limit, cursor = query.number("limit", MAX_PAGE), query.filled("cursor")
+    return ListHandlers(
+        status=query.among("status", Status),
+        workflow_name=query.several("workflow_name"),
+        phase=query.among("phase", Phase),
+        started_after=query.moment("started_after"),
+        started_before=query.moment("started_before"),
+        id_prefix=query.filled("q"),
+        cursor=cursor,
+        limit=PAGE if limit is None and cursor is not None else limit,
+    )
 
 
 def stream_events(request: Request, name: str) -> StreamEvents:

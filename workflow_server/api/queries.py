@@ -6,11 +6,16 @@ A parameter that is blank counts as not given, so that a form may send all its f
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from typing import Any, get_args
 from urllib.parse import unquote_to_bytes
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+_LOST_PLUS = re.compile(r" (?=[0-9]{2}:?[0-9]{2}$)")
+"""What is left of a time zone's "+" that was not percent-encoded."""
 
 
 class Invalid(Exception):  # no failure of ours: it carries a refusal out of a parser
@@ -73,3 +78,38 @@ class Query:
         if not _SECONDS.fullmatch(value.strip()) or float(value) > most:
             raise Invalid(f"Invalid {name}: {value!r} must be a number of seconds from 0 to {most}")
         return float(value)
+
+    def filled(self, name: str) -> str | None:
+        """Return a parameter that may be given once, `None` if it is blank."""
+        value = self.one(name)
+        return value if value is not None and value.strip() else None
+
+    def among(self, name: str, known: Any) -> Any:
+        """Return the values of a parameter that may be repeated, each one of the `Literal` type `known`."""
+        values, words = self.several(name), get_args(known)
+        for value in values or ():
+            if value not in words:
+                raise Invalid(f"Invalid {name}: {value!r}. Expected one of {', '.join(words)}")
+        return values
+
+    def number(self, name: str, most: int) -> int | None:
+        """Return a whole number from 1 to `most`."""
+        value = self.filled(name)
+        if value is None:
+            return None
+        if not (value.isascii() and value.isdecimal() and len(value) < 10 and 1 <= int(value) <= most):
+            raise Invalid(f"Invalid {name}: {value!r}. Expected a whole number from 1 to {most}")
+        return int(value)
+
+    def moment(self, name: str) -> float | None:
+        """Return a time in ISO 8601 as seconds since the epoch; without a time zone it is UTC."""
+        value = self.filled(name)
+        if value is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(_LOST_PLUS.sub("+", value.strip()))
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            raise Invalid(
+                f"Invalid {name}: {value!r}. Expected a time like 2026-01-31T12:00:00Z or 2026-01-31"
+            ) from None

@@ -25,6 +25,7 @@ from workflow_server.api.outcomes import (
     Graph,
     HandlerFound,
     HandlersListed,
+    HandlersPage,
     Health,
     InputFound,
     NothingLeft,
@@ -93,6 +94,10 @@ def render(outcome: Outcome, unread: Source) -> Response:
             return _json(200, f'{{"waiting":[{",".join(map(_question_json, questions))}]}}')
         case HandlersListed(source):
             return Response(200, _JSON, Stream(source, _ListItem(), opening=b'{"handlers":[', closing=b"]}"))
+        case HandlersPage(handlers, cursor):
+            listed = ",\n".join(map(handler_json, handlers))
+            following = "null" if cursor is None else _quote(cursor)
+            return _json(200, f'{{"handlers":[{listed}],"next_cursor":{following}}}')
         case Refused():
             return _refused(outcome)
         case Health(healthy):

@@ -35,7 +35,6 @@ from workflow_server.api.outcomes import (
     Deleted,
     EventAccepted,
     HandlerFound,
-    HandlersListed,
     Health,
     Outcome,
     Readiness,
@@ -57,9 +56,9 @@ from workflow_server.manager.runs import ActiveRun, ActiveRuns
 from workflow_server.manager.served import ServedWorkflow
 from workflow_server.manager.starting import Starting
 from workflow_server.manager.streams import open_stream
-from workflow_server.runtime.feed import HandlerListing, News
+from workflow_server.runtime.feed import News
 from workflow_server.runtime.host import current_host
-from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery, KeptKey
+from workflow_server.stores.base import AbstractWorkflowStore, KeptKey
 from workflow_server.wire.envelopes import EventValidationError
 
 log = logging.getLogger("workflow_server")
@@ -133,8 +132,7 @@ class HandlerManager:
             case DescribeSchema() | DescribeEvents() | DescribeGraph():
                 return describe(command, self._workflows)
             case ListHandlers():
-                query = HandlerQuery(workflow_name_in=command.workflow_name, status_in=command.status)
-                return HandlersListed(HandlerListing(self._store, query))
+                return await list_handlers(command, self._store)
             case GetHandler():
                 record = await self._store.handler(command.handler_id)
                 if record is not None and command.wait:

@@ -206,6 +206,7 @@ class ActiveRuns:
                 runner.begin(start)
             else:
                 runner.revive(published, stored.alive)
+                journal.touch({})  # so that its phase says that it is back, whatever else happens
 
         served.workflow.launch(runner, go)
         return run

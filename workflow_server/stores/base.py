@@ -113,6 +113,13 @@ class HandlerQuery:
     workflow_name_in: Sequence[str] | None = None
     status_in: Sequence[Status] | None = None
     is_idle: bool | None = None
+    phase_in: Sequence[Phase] | None = None
+    started_after: float | None = None
+    """The current run started then or later (seconds since the epoch)."""
+    started_before: float | None = None
+    """The current run started before then (likewise)."""
+    id_prefix: str | None = None
+    """What the handler's id begins with."""
 
     def matches(self, handler: HandlerRecord) -> bool:
         """Tell whether `handler` is meant."""
@@ -122,7 +129,24 @@ class HandlerQuery:
             and (self.workflow_name_in is None or handler.workflow_name in self.workflow_name_in)
             and (self.status_in is None or handler.status in self.status_in)
             and (self.is_idle is None or (handler.phase == "idle") == self.is_idle)
+            and (self.phase_in is None or handler.phase in self.phase_in)
+            and (self.started_after is None or handler.started_at >= self.started_after)
+            and (self.started_before is None or handler.started_at < self.started_before)
+            and (self.id_prefix is None or handler.handler_id.startswith(self.id_prefix))
         )
+
+
+def place_of(cursor: str | None, first: int) -> int:
+    """Return the place that a cursor of a listing stands for in the stores of this package, `first` for none.
+
+    Raises:
+        ValueError: It is no such cursor.
+    """
+    if cursor is None:
+        return first
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):
+        raise ValueError(f"{cursor!r} is no cursor that a listing has returned")
+    return int(cursor)
 
 
 class AbstractWorkflowStore(ABC):
@@ -137,7 +161,11 @@ class AbstractWorkflowStore(ABC):
     """Whether runs can be loaded again; a store that forgets at exit spares the work of encoding parts."""
 
     async def start(self) -> None:  # noqa: B027  # a store may have nothing to do here
-        """Make ready; called once before anything else."""
+        """Make ready; called once before anything else.
+
+        No run is in memory now. A store that kept some from an earlier process knows from here on those that were
+        `waiting` as `idle`, and those that were `running` as `queued`: they wait to be brought back.
+        """
 
     async def close(self) -> None:  # noqa: B027  # likewise
         """Let go of everything; called once, when no other method is running."""
@@ -163,14 +191,21 @@ class AbstractWorkflowStore(ABC):
 
     @abstractmethod
     async def handlers(
-        self, query: HandlerQuery, after: str | None, limit: int
+        self, query: HandlerQuery, after: str | None, limit: int, *, newest_first: bool = False
     ) -> tuple[list[HandlerRecord], str | None]:
         """Return matching handlers in the order of starting, and the cursor for the next page (`None` at the end).
+
+        A handler's place is that of its first run, and stays when it runs again: whoever reads page after page meets
+        each handler once that was there at the first page and is there still, whatever starts or finishes meanwhile.
 
         Args:
             query: Which handlers.
             after: Cursor returned with the page before, or `None` for the first page.
             limit: How many to return at most, from 1.
+            newest_first: Whether the handler that started last comes first; a cursor is good for its own direction.
+
+        Raises:
+            ValueError: `after` is no cursor of this store.
         """
 
     @abstractmethod

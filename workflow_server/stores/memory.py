@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from workflow_server.stores.base import Batch, HandlerQuery, ImmediateStore, KeptKey, StoredRun, UnfinishedRun, Verdict
+import anyio.lowlevel
+
+from workflow_server.stores.base import (
+    Batch,
+    HandlerQuery,
+    ImmediateStore,
+    KeptKey,
+    StoredRun,
+    UnfinishedRun,
+    Verdict,
+    place_of,
+)
 from workflow_server.wire.records import EventRecord, HandlerRecord
+
+LOOK = 500
+"""How many handlers a listing looks at before it lets others run."""
 
 
 @dataclass(slots=True)
@@ -30,12 +44,17 @@ class _StoredHandler:
     """Ids of its runs, the current one last."""
 
 
+def _place(handler: _StoredHandler) -> int:
+    return handler.place
+
+
 class MemoryWorkflowStore(ImmediateStore):
     """Keeps everything in memory.
 
     Args:
         max_completed: How many finished handlers are kept; beyond it the oldest vanish with all that hangs on
-            them. `None` keeps all. Running ones are never dropped.
+            them. As many earlier runs of handlers that were continued are kept; beyond it those vanish that were
+            followed by another first. `None` keeps all. Running ones are never dropped.
 
     Raises:
         ValueError: `max_completed` is negative.
@@ -51,6 +70,10 @@ class MemoryWorkflowStore(ImmediateStore):
         self._handlers: dict[str, _StoredHandler] = {}
         self._finished: OrderedDict[str, None] = OrderedDict()
         """Ids of finished handlers, the one that finished first in front."""
+        self._earlier: OrderedDict[str, str] = OrderedDict()
+        """Handlers of the runs that were followed by another, by run; the one followed first in front."""
+        self._listed: list[_StoredHandler] = []
+        """All handlers in the order of places."""
         self._places = 0
         self._keys: dict[tuple[str, str], KeptKey] = {}
 
@@ -71,11 +94,14 @@ class MemoryWorkflowStore(ImmediateStore):
                 return Verdict.CONFLICT
             run = self._runs[record.run_id] = _StoredRun(record, 0, start=batch.first.start if batch.first else None)
             if known is None:
-                self._handlers[record.handler_id] = _StoredHandler(self._places, [record.run_id])
+                known = self._handlers[record.handler_id] = _StoredHandler(self._places, [record.run_id])
+                self._listed.append(known)
                 self._places += 1
             else:
+                self._earlier[known.runs[-1]] = record.handler_id
                 known.runs.append(record.run_id)
                 self._finished.pop(record.handler_id, None)
+                self._drop_beyond_limit()
         elif run is None or run.version != batch.version - 1:
             return Verdict.STALE
         run.record, run.version, run.next_sequence = record, batch.version, batch.next_sequence
@@ -95,17 +121,29 @@ class MemoryWorkflowStore(ImmediateStore):
         return Verdict.DONE
 
     def _drop_beyond_limit(self) -> None:
-        while self.max_completed is not None and len(self._finished) > self.max_completed:
-            oldest, _ = self._finished.popitem(last=False)
-            self._forget(oldest)
+        if self.max_completed is None:
+            return
+        while len(self._finished) > self.max_completed:
+            self._forget(next(iter(self._finished)))
+        while len(self._earlier) > self.max_completed:
+            run_id, handler_id = next(iter(self._earlier.items()))
+            self._handlers[handler_id].runs.remove(run_id)
+            self._forget_run(run_id)
 
     def _forget(self, handler_id: str) -> bool:
         stored = self._handlers.pop(handler_id, None)
+        if stored is None:
+            return False
         self._finished.pop(handler_id, None)
-        for run_id in stored.runs if stored else ():
-            for key in self._runs.pop(run_id).keys:
-                del self._keys[key]
-        return stored is not None
+        del self._listed[bisect_left(self._listed, stored.place, key=_place)]
+        for run_id in stored.runs:
+            self._forget_run(run_id)
+        return True
+
+    def _forget_run(self, run_id: str) -> None:
+        for key in self._runs.pop(run_id).keys:
+            del self._keys[key]
+        self._earlier.pop(run_id, None)
 
     async def handler(self, handler_id: str) -> HandlerRecord | None:
         """Return the handler with its current run, or `None`."""
@@ -118,25 +156,31 @@ class MemoryWorkflowStore(ImmediateStore):
         return stored.record if stored else None
 
     async def handlers(
-        self, query: HandlerQuery, after: str | None, limit: int
+        self, query: HandlerQuery, after: str | None, limit: int, *, newest_first: bool = False
     ) -> tuple[list[HandlerRecord], str | None]:
         """Return a page of matching handlers; see the contract."""
-        if query.handler_id_in is not None:
-            named = [(id, self._handlers[id]) for id in dict.fromkeys(query.handler_id_in) if id in self._handlers]
-            stored = sorted(named, key=lambda pair: pair[1].place)
-        else:
-            # Insertion order is the order of places, so a page begins where a bisection says.
-            stored = list(self._handlers.items())
-        begin = 0 if after is None else bisect_right(stored, int(after), key=lambda pair: pair[1].place)
+        place = place_of(after, self._places if newest_first else -1)
         page: list[HandlerRecord] = []
-        for _, handler in stored[begin:]:
-            record = self._runs[handler.runs[-1]].record
-            if not query.matches(record):
-                continue
-            page.append(record)
-            if len(page) == limit:
-                return page, str(handler.place)
+        last = place
+        while looked := self._next_listed(place, newest_first):
+            for handler in looked:
+                record = self._runs[handler.runs[-1]].record
+                if query.matches(record):
+                    if len(page) == limit:
+                        return page, str(last)
+                    page.append(record)
+                    last = handler.place
+            place = looked[-1].place
+            await anyio.lowlevel.checkpoint()
         return page, None
+
+    def _next_listed(self, place: int, newest_first: bool) -> list[_StoredHandler]:
+        """Return handlers from the one after `place` on, a few at a time: the list may change before the next ones."""
+        if newest_first:
+            end = bisect_left(self._listed, place, key=_place)
+            return self._listed[max(0, end - LOOK) : end][::-1]
+        begin = bisect_left(self._listed, place + 1, key=_place)
+        return self._listed[begin : begin + LOOK]
 
     async def events(self, run_id: str, after: int, limit: int) -> list[EventRecord]:
         """Return a page of events; see the contract."""

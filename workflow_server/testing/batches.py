@@ -80,6 +80,24 @@ async def ids(store: AbstractWorkflowStore, **filters: Any) -> list[str]:
     return [one.handler_id for one in found]
 
 
+async def listed(
+    store: AbstractWorkflowStore,
+    query: HandlerQuery | None = None,
+    *,
+    limit: int = 2,
+    newest_first: bool = False,
+) -> list[str]:
+    """Return the ids of all handlers that match, read in small pages."""
+    found: list[str] = []
+    cursor: str | None = None
+    while True:
+        page, cursor = await store.handlers(query or HandlerQuery(), cursor, limit, newest_first=newest_first)
+        assert len(page) <= limit
+        found += [one.handler_id for one in page]
+        if cursor is None:
+            return found
+
+
 async def all_unfinished(
     store: AbstractWorkflowStore, *, asleep: bool, due_by: float | None = None, page: int = 2
 ) -> list[UnfinishedRun]:

@@ -22,7 +22,6 @@ these modules to `pytest.register_assert_rewrite` in `conftest.py`.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -30,14 +29,13 @@ from workflow_server.events import StopEvent
 from workflow_server.stores.base import AbstractWorkflowStore, Batch, HandlerQuery, Verdict
 from workflow_server.testing.batches import event, first, ids, next_of, put, record
 from workflow_server.testing.key_contract import KeyContract
+from workflow_server.testing.listing_contract import ListingContract
 from workflow_server.wire.persistent import PersistentHandler
 from workflow_server.wire.records import EventRecord
 
 
-class StoreContract(KeyContract):
+class StoreContract(KeyContract, ListingContract):
     """What holds for every store; `store` is a started, empty one that keeps at least a hundred handlers."""
-
-    pytestmark = pytest.mark.anyio
 
     # Committing
 
@@ -189,60 +187,7 @@ class StoreContract(KeyContract):
         assert [one.sequence for one in await store.events_of_item("r", 2, 0)] == [3]
         assert await store.events_of_item("r", 3, 0) == []
 
-    # Listing
-
-    async def test_handlers_in_order_of_starting_page_by_page(self, store: AbstractWorkflowStore) -> None:
-        names = [f"h{n}" for n in (3, 1, 2, 5, 4)]
-        await put(store, *(first(name, f"r-{name}") for name in names))
-        found: list[str] = []
-        cursor: str | None = None
-        pages = 0
-        while True:
-            page, cursor = await store.handlers(HandlerQuery(), cursor, 2)
-            found += [one.handler_id for one in page]
-            pages += 1
-            if cursor is None:
-                break
-        assert found == names
-        assert pages in (3, 4)
-
-    async def test_a_page_after_a_handler_that_was_deleted(self, store: AbstractWorkflowStore) -> None:
-        await put(store, *(first(name, f"r-{name}") for name in "abcd"))
-        _, cursor = await store.handlers(HandlerQuery(), None, 2)
-        await store.delete("b")
-        await store.delete("a")
-        page, _ = await store.handlers(HandlerQuery(), cursor, 10)
-        assert [one.handler_id for one in page] == ["c", "d"]
-
-    @pytest.mark.parametrize(
-        ("filters", "expected"),
-        [
-            ({}, ["a", "b", "c"]),
-            ({"handler_id_in": ["c", "a", "zz", "a"]}, ["a", "c"]),
-            ({"handler_id_in": []}, []),
-            ({"run_id_in": ["rb"]}, ["b"]),
-            ({"workflow_name_in": ["other"]}, ["b"]),
-            ({"status_in": ["failed", "completed"]}, ["c"]),
-            ({"status_in": []}, []),
-            ({"is_idle": True}, ["a"]),
-            ({"is_idle": False}, ["b", "c"]),
-            ({"status_in": ["running"], "workflow_name_in": ["w"]}, ["a"]),
-        ],
-    )
-    async def test_filters(self, store: AbstractWorkflowStore, filters: dict[str, Any], expected: list[str]) -> None:
-        done = first("c", "rc")
-        await put(store, first("a", "ra", phase="idle"), first("b", "rb", workflow_name="other"), done)
-        await put(store, next_of(done, status="failed", phase="done", error="no"))
-        assert await ids(store, **filters) == expected
-
-    async def test_filters_and_pages_together(self, store: AbstractWorkflowStore) -> None:
-        for n in range(6):
-            await put(store, first(f"h{n}", f"r{n}", workflow_name="even" if n % 2 == 0 else "odd"))
-        query = HandlerQuery(workflow_name_in=["odd"])
-        page, cursor = await store.handlers(query, None, 2)
-        assert [one.handler_id for one in page] == ["h1", "h3"]
-        page, _ = await store.handlers(query, cursor, 2)
-        assert [one.handler_id for one in page] == ["h5"]
+    # Listing; more in `listing_contract`
 
     async def test_programs_may_query(self, store: AbstractWorkflowStore) -> None:
         stop = EventRecord(2, 1002.0, "StopEvent", "workflows.events.StopEvent", (), '{"result": [3]}')

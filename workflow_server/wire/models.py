@@ -42,9 +42,14 @@ class HandlerData(BaseModel):
 
 
 class HandlersListResponse(BaseModel):
-    """Handlers in the order of starting."""
+    """All handlers in the order of starting, or a page of them, newest first.
+
+    Attributes:
+        next_cursor: For the next page; `None` if there is none.
+    """
 
     handlers: list[HandlerData]
+    next_cursor: str | None = None
 
 
 class HealthResponse(BaseModel):

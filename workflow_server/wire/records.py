@@ -13,7 +13,18 @@ Status = Literal["running", "completed", "failed", "cancelled"]
 """What old clients know of a run: alive, or one of three ends."""
 
 Phase = Literal["queued", "running", "waiting", "idle", "blocked", "done"]
-"""A finer word beside `Status`; see the specification of handlers."""
+"""A finer word beside `Status`.
+
+- `queued`: waits for its place in memory, or for its turn among the runs of its workflow.
+- `running`: in memory, with something to do.
+- `waiting`: in memory, and waits for an event or a timer.
+- `idle`: waits likewise, and has left memory.
+- `blocked`: can't be brought back into memory; the handler's error says why.
+- `done`: over.
+
+The run's journal says which with each commit, a failed loading writes `blocked`, and a store that is opened corrects
+what an earlier process left, because nothing is in memory then.
+"""
 
 
 STEP_EXTRAS = ',"_data":'

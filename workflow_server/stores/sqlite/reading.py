@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workflow_server.errors import StoreError
-from workflow_server.stores.base import HandlerQuery, KeptKey, StoredRun, UnfinishedRun
+from workflow_server.stores.base import KeptKey, StoredRun, UnfinishedRun
 from workflow_server.stores.sqlite.writing import Kind
 from workflow_server.wire.records import EventRecord, HandlerRecord
 
@@ -17,15 +17,13 @@ Kinds = Mapping[int, Kind]
 
 _EVENT = "e.seq, e.at, e.kind, e.body, e.item"
 
-_RECORD = (
+RECORD = (
     "r.handler_id, r.workflow, r.run_id, r.status, r.phase, r.started_at, r.updated_at, r.completed_at, r.error, "
     f"{_EVENT}, r.place"
 )
-_RESULT = "LEFT JOIN events e ON e.run = r.key AND e.seq = r.result"
+RESULT = "LEFT JOIN events e ON e.run = r.key AND e.seq = r.result"
 
 _KEY = "(SELECT key FROM runs WHERE run_id = ?)"
-
-_AMONG = "IN (SELECT value FROM json_each(?))"
 
 ASLEEP = "phase IN ('waiting', 'idle')"
 AWAKE = "status = 'running' AND phase NOT IN ('waiting', 'idle')"
@@ -58,12 +56,13 @@ def run(connection: sqlite3.Connection, kinds: Kinds, run_id: str) -> HandlerRec
 
 
 def _one(connection: sqlite3.Connection, kinds: Kinds, where: str, id: str) -> HandlerRecord | None:
-    query = f"SELECT {_RECORD} FROM runs r {_RESULT} WHERE {where}"  # noqa: S608  # made of constants
+    query = f"SELECT {RECORD} FROM runs r {RESULT} WHERE {where}"  # noqa: S608  # made of constants
     row = connection.execute(query, (id,)).fetchone()
-    return None if row is None else _record(row, kinds)
+    return None if row is None else record_of(row, kinds)
 
 
-def _record(row: tuple[Any, ...], kinds: Kinds) -> HandlerRecord:
+def record_of(row: tuple[Any, ...], kinds: Kinds) -> HandlerRecord:
+    """Return the handler that a row of `RECORD` stands for."""
     handler_id, workflow, run_id, status, phase, started_at, updated_at, completed_at, error, *event, _place = row
     result = None if event[0] is None else _event(event, kinds)
     return HandlerRecord(
@@ -75,48 +74,6 @@ def _event(row: Sequence[Any], kinds: Kinds) -> EventRecord:
     sequence, at, kind, body, item = row
     type, qualified_name, types = kinds[kind]
     return EventRecord(sequence, at, type, qualified_name, types, body, item)
-
-
-def handlers(
-    connection: sqlite3.Connection, kinds: Kinds, query: HandlerQuery, after: str | None, limit: int
-) -> tuple[list[HandlerRecord], str | None]:
-    """Return a page of handlers in the order of starting, and the cursor for the next."""
-    where, values = ["r.current = 1", "r.place > ?"], [-1 if after is None else int(after)]
-    parameters: list[Any] = values
-    for column, wanted in (
-        ("handler_id", query.handler_id_in),
-        ("run_id", query.run_id_in),
-        ("workflow", query.workflow_name_in),
-        ("status", query.status_in),
-    ):
-        if wanted is not None:
-            # One value leaves the rows in the order of the index; several need sorting.
-            where.append(f"r.{column} = ?" if len(wanted) == 1 else f"r.{column} {_AMONG}")
-            parameters.append(wanted[0] if len(wanted) == 1 else json.dumps(list(wanted)))
-    if query.is_idle is not None:
-        where.append("r.phase = 'idle'" if query.is_idle else "r.phase <> 'idle'")
-    rows = connection.execute(
-        f"SELECT {_RECORD} FROM runs r INDEXED BY {_index_for(query)} {_RESULT} "  # noqa: S608  # constants
-        f"WHERE {' AND '.join(where)} ORDER BY r.place LIMIT ?",
-        (*parameters, limit + 1),
-    ).fetchall()
-    page = rows[:limit]
-    return [_record(row, kinds) for row in page], str(page[-1][-1]) if len(rows) > limit else None
-
-
-def _index_for(query: HandlerQuery) -> str:
-    """Name the index that leaves the fewest rows to look at; SQLite's own guess knows nothing of what is rare."""
-    if query.handler_id_in is not None:
-        return "runs_current"
-    if query.run_id_in is not None:
-        return "sqlite_autoindex_runs_1"
-    if query.is_idle:
-        return "runs_idle"
-    if query.status_in is not None and "completed" not in query.status_in:
-        return "runs_by_status"
-    if query.workflow_name_in is not None:
-        return "runs_by_workflow"
-    return "runs_listed"
 
 
 def events(connection: sqlite3.Connection, kinds: Kinds, run_id: str, after: int, limit: int) -> list[EventRecord]:

@@ -93,7 +93,24 @@ MIGRATIONS = (
         DELETE FROM keys WHERE run = OLD.key;
     END;
     """,
+    """
+    -- One word for status and phase: the phase of a run that is alive, else how it ended.
+    ALTER TABLE runs ADD COLUMN standing TEXT AS (CASE status WHEN 'running' THEN phase ELSE status END) VIRTUAL;
+    DROP INDEX runs_listed;
+    DROP INDEX runs_by_status;
+    DROP INDEX runs_by_workflow;
+    DROP INDEX runs_idle;
+    CREATE INDEX runs_listed ON runs (place, started_at) WHERE current = 1;
+    CREATE INDEX runs_by_standing ON runs (standing, place, started_at) WHERE current = 1;
+    CREATE INDEX runs_by_workflow ON runs (workflow, place, started_at) WHERE current = 1;
+    """,
 )
+
+BEGIN_ANEW = """
+UPDATE runs SET phase = CASE phase WHEN 'waiting' THEN 'idle' ELSE 'queued' END
+    WHERE standing IN ('waiting', 'running') AND current = 1
+"""
+"""Whoever has just opened the file has none of its runs in memory: the phases of those that were there now say so."""
 
 
 def prepare(connection: sqlite3.Connection, path: Path, *, migrate: bool) -> None:

@@ -20,7 +20,7 @@ from workflow_server.stores.base import (
     UnfinishedRun,
     Verdict,
 )
-from workflow_server.stores.sqlite import reading
+from workflow_server.stores.sqlite import listing, reading
 from workflow_server.stores.sqlite.reader import Reader
 from workflow_server.stores.sqlite.reading import Kinds
 from workflow_server.stores.sqlite.recent import Recent
@@ -168,10 +168,12 @@ class SqliteWorkflowStore(AbstractWorkflowStore):
         return known or await self._read(lambda db, kinds: reading.run(db, kinds, run_id))
 
     async def handlers(
-        self, query: HandlerQuery, after: str | None, limit: int
+        self, query: HandlerQuery, after: str | None, limit: int, *, newest_first: bool = False
     ) -> tuple[list[HandlerRecord], str | None]:
         """Return a page of matching handlers; see the contract."""
-        return await self._read(lambda db, kinds: reading.handlers(db, kinds, query, after, limit))
+        return await self._read(
+            lambda db, kinds: listing.handlers(db, kinds, query, after, limit, newest_first=newest_first)
+        )
 
     async def events(self, run_id: str, after: int, limit: int) -> list[EventRecord]:
         """Return a page of events; see the contract."""

@@ -108,6 +108,7 @@ class Writer:
 
     def _first_look(self) -> Encoder:
         connection = self._connected("rwc")
+        connection.execute(schema.BEGIN_ANEW)
         return Encoder(reading.kinds(connection), reading.shapes(connection), reading.last_key(connection))
 
     def _patiently(self, act: Callable[[], T]) -> T:
