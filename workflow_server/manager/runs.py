@@ -206,7 +206,8 @@ class ActiveRuns:
                 runner.begin(start)
             else:
                 runner.revive(published, stored.alive)
-                journal.touch({})  # so that its phase says that it is back, whatever else happens
+                if journal.record is record and not journal.pending:
+                    journal.touch({})  # nothing has changed but the phase
 
         served.workflow.launch(runner, go)
         return run
