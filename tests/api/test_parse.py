@@ -75,6 +75,16 @@ def refused(detail: str) -> Refused:
             ListHandlers(workflow_name=("a b", "c&d")),
         ),
         ("GET", "/handlers?unknown=1&unknown=2", ListHandlers()),
+        ("GET", "/handlers?limit=&cursor=%20&q=&started_after=&phase=", ListHandlers()),
+        ("GET", "/handlers?limit=1000", ListHandlers(limit=1000)),
+        ("GET", "/handlers?cursor=7", ListHandlers(cursor="7", limit=100)),
+        ("GET", "/handlers?cursor=7&limit=2&q=a%25", ListHandlers(cursor="7", limit=2, id_prefix="a%")),
+        ("GET", "/handlers?phase=idle&phase=done", ListHandlers(phase=("idle", "done"))),
+        ("GET", "/handlers?started_after=1970-01-02", ListHandlers(started_after=86400.0)),
+        ("GET", "/handlers?started_after=1970-01-01T00:00:01.5Z", ListHandlers(started_after=1.5)),
+        ("GET", "/handlers?started_before=1970-01-01T02:00:01%2B02:00", ListHandlers(started_before=1.0)),
+        # "+" is a space here; who forgets to encode it is understood.
+        ("GET", "/handlers?started_before=1970-01-01T02:00:01+02:00", ListHandlers(started_before=1.0)),
         ("GET", "/handlers/h1", GetHandler("h1")),
         ("GET", "/handlers/user@example.org:1", GetHandler("user@example.org:1")),
         ("GET", "/results/h1", GetResult("h1")),
@@ -337,6 +347,25 @@ def test_a_wrong_event_is_refused(body: Any, detail: str) -> None:
             "/handlers?status=done",
             "Invalid status: 'done'. Expected one of running, completed, failed, cancelled",
         ),
+        (
+            "GET",
+            "/handlers?phase=asleep",
+            "Invalid phase: 'asleep'. Expected one of queued, running, waiting, idle, blocked, done",
+        ),
+        *(
+            ("GET", f"/handlers?limit={value}", f"Invalid limit: '{value}'. Expected a whole number from 1 to 1000")
+            for value in ("0", "1001", "-1", "1.5", "x", "9" * 30, "1e2")
+        ),
+        *(
+            (
+                "GET",
+                f"/handlers?started_after={value}",
+                f"Invalid started_after: '{value}'. Expected a time like 2026-01-31T12:00:00Z or 2026-01-31",
+            )
+            for value in ("yesterday", "2026-13-01", "12", "2026-01-01T25:00:00Z", "-")
+        ),
+        ("GET", "/handlers?limit=1&limit=2", "Invalid query: limit is given 2 times"),
+        ("GET", "/handlers?cursor=1&cursor=1", "Invalid query: cursor is given 2 times"),
         (
             "GET",
             "/handlers?status=running&status=RUNNING",

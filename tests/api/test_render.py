@@ -20,6 +20,7 @@ from workflow_server.api.outcomes import (
     Graph,
     HandlerFound,
     HandlersListed,
+    HandlersPage,
     Health,
     NothingLeft,
     Outcome,
@@ -274,6 +275,18 @@ def test_a_list_of_handlers_is_one_document(handlers: list[HandlerRecord]) -> No
     assert (response.status, response.headers) == (200, (("content-type", "application/json"),))
     document = stream.opening + b"".join(map(stream.frame, handlers)) + stream.closing
     assert json.loads(document) == {"handlers": [json.loads(handler_json(handler)) for handler in handlers]}
+
+
+@pytest.mark.parametrize(("cursor", "told"), [(None, "null"), ('a"b', '"a\\"b"')])
+@pytest.mark.parametrize("handlers", [(), (RUNNING,), (RUNNING, DONE)])
+def test_a_page_of_handlers(handlers: tuple[HandlerRecord, ...], cursor: str | None, told: str) -> None:
+    response = rendered(HandlersPage(handlers, cursor))
+    assert response.status == 200
+    assert isinstance(response.body, bytes)
+    assert json.loads(response.body) == {
+        "handlers": [json.loads(handler_json(handler)) for handler in handlers],
+        "next_cursor": json.loads(told),
+    }
 
 
 def test_two_lists_do_not_share_their_commas() -> None:

@@ -14,21 +14,18 @@ from tests_support.golden_runs import server_on
 from tests_support.in_process import events, finished, serving
 from workflow_server.stores.sqlite import schema
 
-FIRST_RUN = {"schema-1": "wiMFQ1aJhf"}
-"""Id of the earlier run of the handler that was continued."""
-
 FILES = sorted((Path(__file__).parent / "golden").glob("*.sqlite3"))
 
 
-def version_of(path: Path) -> int:
+def asked(path: Path, question: str) -> Any:
     with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as database:
-        return int(database.execute("PRAGMA user_version").fetchone()[0])
+        return database.execute(question).fetchone()[0]
 
 
 def test_there_is_one_of_each_older_schema() -> None:
     kept = [f"schema-{version}.sqlite3" for version in range(1, len(schema.MIGRATIONS))]
     assert [file.name for file in FILES][: len(kept)] == kept
-    assert [version_of(file) for file in FILES] == list(range(1, len(FILES) + 1))
+    assert [asked(file, "PRAGMA user_version") for file in FILES] == list(range(1, len(FILES) + 1))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -151,7 +151,8 @@ class ActiveRuns:
         """
         self._check_open()
         served.workflow.settle_on(self.host)
-        run_id, now = new_id(), self.host.clock()
+        # In whole microseconds, as it is shown, so that filters by what was shown are exact.
+        run_id, now = new_id(), round(self.host.clock(), 6)
         runner = served.make_runner(self.host, run_id, state)
         record = HandlerRecord(
             handler_id=handler_id,
