@@ -48,6 +48,7 @@ from workflow_server.errors import SerializationError, StoreError
 from workflow_server.manager.description import describe
 from workflow_server.manager.ending import Endings
 from workflow_server.manager.inspection import Inspect, inspect, wait_named
+from workflow_server.manager.listing import list_handlers
 from workflow_server.manager.once import Once
 from workflow_server.manager.options import ManagerOptions
 from workflow_server.manager.refusals import NO_HANDLER, STOPPING, invalid, stale
