@@ -227,6 +227,7 @@ class ActiveRuns:
     def _forget(self, run: ActiveRun) -> None:
         if self._by_handler.get(run.handler_id) is run:
             del self._by_handler[run.handler_id]
+        run.journal.let_go()
         if run.idle_alarm is not None:
             run.idle_alarm.cancel()
 

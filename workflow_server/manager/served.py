@@ -17,7 +17,6 @@ from workflow_server.events import (
     json_schema,
 )
 from workflow_server.naming import TypeTable, qualified_name
-from workflow_server.runtime.context import Context
 from workflow_server.runtime.event_types import EventTypes
 from workflow_server.runtime.host import Host
 from workflow_server.runtime.runner import Runner
@@ -131,9 +130,7 @@ class ServedWorkflow:
         """
         state_type = self.workflow.definition.state_type or DictState
         store = InMemoryStateStore(load_state(state, state_type, self.workflow.serializer))
-        context: Context[Any] = Context(self.workflow)
-        context.use_store(store)
-        return Runner(host, self.workflow.plan(run_id, context.for_step), store, run)
+        return Runner(host, self.workflow.plan(run_id), store, run)
 
 
 class WrongStartEvent(EventValidationError):

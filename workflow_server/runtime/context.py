@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any, Generic
 
 from workflow_server.engine.inputs import Misdirected, Sent
 from workflow_server.errors import ContextStateError, WorkflowRuntimeError
 from workflow_server.events import Event
-from workflow_server.runtime.event_stream import EventStream
+from workflow_server.runtime.event_stream import EventLog, EventStream
 from workflow_server.runtime.execution import StepExecution, current_execution
 from workflow_server.runtime.loop import call_on_loop
 from workflow_server.runtime.publications import result_of
@@ -46,7 +45,7 @@ class Context(StepCalls, Generic[S]):
         self._runner: Runner | None = None
         self._execution: StepExecution | None = None
         self._store: InMemoryStateStore[Any] | None = None
-        self._reader: Callable[[bool], EventStream] | None = None
+        self._log: EventLog | None = None
         self._resumable: ResumableRun | None = None
         if previous_context is not None:
             self.use_restored(workflow.snapshot_reader(serializer).read(previous_context))
@@ -150,9 +149,10 @@ class Context(StepCalls, Generic[S]):
             ContextStateError: The context has no run yet.
         """
         self._need_runner("stream_events")
-        if self._reader is None:
+        if self._log is None:
             raise ContextStateError("stream_events() is not available here: the server keeps the events of this run.")
-        return self._reader(expose_internal)
+        refusal = "Event stream already consumed. Events can only be streamed once per workflow run."
+        return EventStream(self._log, expose_internal, refusal)
 
     def get_result(self) -> Any:
         """Return the result of the finished run.
@@ -183,8 +183,8 @@ class Context(StepCalls, Generic[S]):
 
     # For the runner's makers
 
-    def attach(self, runner: Runner, reader: Callable[[bool], EventStream] | None = None) -> None:
-        """Make this the context of a run.
+    def attach(self, runner: Runner, log: EventLog) -> None:
+        """Make this the context of a run, and `log` what `stream_events` reads.
 
         Raises:
             ContextStateError: Another run that uses it is alive.
@@ -193,7 +193,7 @@ class Context(StepCalls, Generic[S]):
             raise ContextStateError(
                 "Cannot start a new run while context is already running. Wait for completion or use a new Context."
             )
-        self._runner, self._reader, self._resumable = runner, reader, None
+        self._runner, self._log, self._resumable = runner, log, None
 
     @property
     def resumable(self) -> ResumableRun | None:
@@ -204,12 +204,9 @@ class Context(StepCalls, Generic[S]):
         """Take what a snapshot told of."""
         self._store, self._resumable = restored.store, restored.run
 
-    def use_store(self, store: InMemoryStateStore[S]) -> None:
-        """Take `store` for the state."""
-        self._store = store
-
-    def for_step(self, runner: Runner, execution: StepExecution | None) -> Context[S]:
+    @classmethod
+    def for_step(cls, runner: Runner, execution: StepExecution) -> Context[Any]:
         """Return the context that one execution of a step is given."""
-        context: Context[S] = Context(self._workflow)
-        context._runner, context._execution, context._store = runner, execution, self.store
+        context: Context[Any] = cls(runner.plan.workflow)
+        context._runner, context._execution, context._store = runner, execution, runner.store
         return context

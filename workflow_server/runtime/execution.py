@@ -6,7 +6,7 @@ import weakref
 from collections import Counter
 from contextvars import Context as ContextVars
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 
@@ -28,6 +28,14 @@ def current_execution() -> StepExecution | None:
     return None if reference is None else reference()
 
 
+class Owner(Protocol):
+    """The run that an execution belongs to."""
+
+    def context_for(self, execution: StepExecution) -> Any:
+        """Make the `Context` that the step is given."""
+        ...
+
+
 class _Pending:
     __slots__ = ("answer", "answered")
 
@@ -42,9 +50,10 @@ class StepExecution:
     Args:
         start: What the engine wants executed.
         step: The step's definition.
+        owner: The run.
     """
 
-    def __init__(self, start: StartStep, step: StepDefinition) -> None:
+    def __init__(self, start: StartStep, step: StepDefinition, owner: Owner) -> None:
         self.id: Execution = start.execution
         self.step = step
         self.event: Event = start.message.event
@@ -52,11 +61,22 @@ class StepExecution:
         self.scope = anyio.CancelScope()
         # Shielded at last if the step ignores being cancelled, so that it stops fighting for the loop.
         self._mercy = anyio.CancelScope()
-        self.context: Any = None
-        """The `Context` that the step is given."""
+        self._owner = owner
+        self._context: Any = None
         self._leaving = False
         self._ordinals: Counter[tuple[str, str]] = Counter()
         self._pending: dict[str, list[_Pending]] = {}
+
+    @property
+    def context(self) -> Any:
+        """The `Context` that the step is given; made when somebody asks for it."""
+        if self._context is None:
+            self._context = self._owner.context_for(self)
+        return self._context
+
+    def forget_context(self) -> None:
+        """Let go of the context, which holds this execution: only a garbage collection would part them."""
+        self._context = None
 
     async def call(self, threads: StepThreads, base: ContextVars, plan: Plan) -> Any:
         """Return what the step's function returns; it runs with context variables of its own.

@@ -15,7 +15,6 @@ from workflow_server.errors import (
 from workflow_server.events import Event, StopEvent, WorkflowCancelledEvent
 from workflow_server.runtime.context import Context
 from workflow_server.runtime.event_stream import EventLog, EventStream
-from workflow_server.runtime.journal import LiveJournal
 from workflow_server.runtime.publications import result_of
 from workflow_server.runtime.runner import Runner
 
@@ -25,13 +24,13 @@ class WorkflowHandler:
 
     Args:
         runner: The run.
-        journal: Its log.
+        log: Its events.
         ctx: Its context.
     """
 
-    def __init__(self, runner: Runner, journal: LiveJournal, ctx: Context[Any]) -> None:
+    def __init__(self, runner: Runner, log: EventLog, ctx: Context[Any]) -> None:
         self._runner = runner
-        self._events = EventLog(journal)
+        self._events = log
         self.ctx = ctx
 
     @property
@@ -97,11 +96,6 @@ class WorkflowHandler:
             WorkflowRuntimeError: They have been read already, or somebody is reading them now.
         """
         return EventStream(self._events, expose_internal, "All the streamed events have already been consumed.")
-
-    def events_for_context(self, expose_internal: bool) -> EventStream:
-        """Return what `stream_events` does, for `Context.stream_events`."""
-        refusal = "Event stream already consumed. Events can only be streamed once per workflow run."
-        return EventStream(self._events, expose_internal, refusal)
 
     async def send_event(self, message: Event, step: str | None = None) -> None:
         """Send an event into the run; does nothing once the run is over.

@@ -50,7 +50,7 @@ class LiveJournal:
     encodes = False
 
     def __init__(self, perform: Callable[[Sequence[Effect]], None]) -> None:
-        self._perform = perform
+        self._perform: Callable[[Sequence[Effect]], None] | None = perform
         self.log: deque[Publication] = deque()
         self.closed = False
         """Whether the run has ended, so that nothing more comes."""
@@ -61,12 +61,13 @@ class LiveJournal:
         if reaction.publications:
             self.log.extend(reaction.publications)
             self._wake()
-        if reaction.effects:
+        if reaction.effects and self._perform is not None:
             self._perform(reaction.effects)
 
     def close(self) -> None:
         """Tell the reader that nothing more comes."""
         self.closed = True
+        self._perform = None  # a method of the run, which holds this journal
         self._wake()
 
     def _wake(self) -> None:

@@ -13,7 +13,7 @@ from workflow_server.runtime.resource import ResourceManager
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is known of a run before it begins."""
+    """What is known of a run before it begins. It holds nothing of the run itself."""
 
     run_id: str
     workflow: object

@@ -247,8 +247,7 @@ class Runner:
 
     async def _execute(self, start: StartStep) -> bool:
         """Execute a step and tell the engine how it ended; return whether this task is fit for another step."""
-        execution = StepExecution(start, self.plan.definition.steps[start.step])
-        execution.context = self.plan.make_context(self, execution)
+        execution = StepExecution(start, self.plan.definition.steps[start.step], self)
         self.executions[start.execution.item] = execution
         ended: Input | None = None
         try:
@@ -276,7 +275,12 @@ class Runner:
         if self._held and execution is not None:
             execution.stop_when_suspended()
 
+    def context_for(self, execution: StepExecution) -> Any:
+        """Make the `Context` that a step is given."""
+        return self.plan.make_context(self, execution)
+
     def _leave(self, execution: StepExecution) -> None:
+        execution.forget_context()
         if self.executions.get(execution.id.item) is execution:
             del self.executions[execution.id.item]
         self._unwinding.discard(execution)

@@ -12,6 +12,7 @@ from workflow_server.engine.effects import Effect, Publication, Reaction
 from workflow_server.engine.inputs import StateWritten
 from workflow_server.engine.message import Message
 from workflow_server.engine.parts import encode_head, encode_part
+from workflow_server.engine.state import Run
 from workflow_server.errors import StoreError
 from workflow_server.runtime.execution import current_execution
 from workflow_server.runtime.ids import new_id
@@ -67,7 +68,7 @@ class StoredJournal:
     def __init__(
         self, committer: Writer, runner: Runner, record: HandlerRecord, stored: StoredRun | None = None
     ) -> None:
-        self.runner = runner
+        self._runner: Runner | None = runner
         self.record = record
         """The handler as last committed, or before that as it was made."""
         self.refusal: Verdict | None = None
@@ -97,7 +98,8 @@ class StoredJournal:
         """Have the first batch hold what the run begins with: its start event, its state, the keys of the request."""
         kind, at = start.kind, self.record.started_at
         record = EventRecord(-1, at, kind.type, kind.qualified_name, kind.types, start.value or "{}")
-        self._first = FirstBatch(record, self.runner.plan.shape.as_text)
+        assert self._runner is not None
+        self._first = FirstBatch(record, self._runner.plan.shape.as_text)
         batch = self._gather()
         batch.state.update(state)
         batch.keys = keys
@@ -109,15 +111,17 @@ class StoredJournal:
 
     async def write_state(self, changes: Mapping[str, str | None]) -> None:
         """Commit written state; that of a run which is over does not count any more."""
-        if self.runner.run.ending is None and not self.runner.dropped:
+        runner = self._runner
+        if runner is not None and runner.run.ending is None and not runner.dropped:
             self._gather().state.update(changes)
             execution = current_execution()
             if execution is not None:
                 # In the same batch, so that what a step said before it wrote is settled with it.
-                self.runner.apply(StateWritten(self.runner.host.clock(), execution.id))
+                runner.apply(StateWritten(runner.host.clock(), execution.id))
             self._committer.mark(self)
         await self.settled()
-        self.runner.wrote_state()
+        if runner is not None:
+            runner.wrote_state()
 
     async def settled(self) -> None:
         """Return once everything taken so far is committed; see `Journal`."""
@@ -138,33 +142,33 @@ class StoredJournal:
 
     def close_batch(self) -> Batch | None:
         """Turn the open batch into what the store writes; `None` if there is nothing to write."""
-        batch = self._open
-        if batch is None or self.refusal is not None:
+        batch, runner = self._open, self._runner
+        if batch is None or runner is None or self.refusal is not None:
             return None
         self._open, self._in_flight = None, batch
-        run, first, self._first = self.runner.run, self._first, None
+        run, first, self._first = runner.run, self._first, None
         events = tuple(record_of(publication) for publication in batch.publications)
         keeps, due = self._committer.keeps_parts, run.next_due()
         return Batch(
-            handler=self._next_record(batch, events),
+            handler=self._next_record(runner, batch, events),
             version=self._version + 1,
             next_sequence=run.next_sequence,
             events=events,
-            parts=self._encode_parts(batch.changed) if keeps else {},
+            parts=self._encode_parts(run, batch.changed) if keeps else {},
             state=batch.state,
             head=encode_head(run) if keeps else "{}",
-            alive=self.runner.timers.alive,
+            alive=runner.timers.alive,
             due=None if due is None else due[0],
             write_id=new_id() if keeps else "",
             first=first,
             keys=batch.keys,
         )
 
-    def _encode_parts(self, changed: Iterable[str]) -> dict[str, str | None]:
+    def _encode_parts(self, run: Run, changed: Iterable[str]) -> dict[str, str | None]:
         """Encode changed parts; one that came and went between two commits was never stored."""
         parts: dict[str, str | None] = {}
         for key in changed:
-            part = self.runner.run.part(key)
+            part = run.part(key)
             if part is not None:
                 parts[key] = encode_part(part)
                 self._stored_parts.add(key)
@@ -173,9 +177,9 @@ class StoredJournal:
                 self._stored_parts.discard(key)
         return parts
 
-    def _next_record(self, batch: _OpenBatch, events: tuple[EventRecord, ...]) -> HandlerRecord:
-        run, record = self.runner.run, self.record
-        at = events[-1].timestamp if events else self.runner.host.clock()
+    def _next_record(self, runner: Runner, batch: _OpenBatch, events: tuple[EventRecord, ...]) -> HandlerRecord:
+        run, record = runner.run, self.record
+        at = events[-1].timestamp if events else runner.host.clock()
         status = _STATUS[run.ending]
         over = status != "running"
         completed = over and isinstance(batch.publications[-1].fact, Message)
@@ -184,7 +188,7 @@ class StoredJournal:
             workflow_name=record.workflow_name,
             run_id=record.run_id,
             status=status,
-            phase="done" if over else self._phase(),
+            phase="done" if over else self._phase(run),
             started_at=record.started_at,
             updated_at=at,
             completed_at=at if over else None,
@@ -192,10 +196,10 @@ class StoredJournal:
             result=events[-1] if completed else None,
         )
 
-    def _phase(self) -> Phase:
-        if not self.runner.run.started:
+    def _phase(self, run: Run) -> Phase:
+        if not run.started:
             return "queued"
-        if not self.runner.run.idle:
+        if not run.idle:
             return "running"
         return "idle" if self.leaving else "waiting"
 
@@ -206,7 +210,8 @@ class StoredJournal:
         assert done is not None
         if done.committed is not None:
             done.committed.set()
-        self.runner.perform(done.effects)
+        if self._runner is not None:
+            self._runner.perform(done.effects)
         if self.on_commit is not None:
             self.on_commit()
 
@@ -222,4 +227,9 @@ class StoredJournal:
             if batch is not None and batch.committed is not None:
                 batch.committed.set()
         self._in_flight = self._open = None
-        self.runner.drop()
+        if self._runner is not None:
+            self._runner.drop()
+
+    def let_go(self) -> None:
+        """Let go of the run, which has ended or left memory: the two hold each other."""
+        self._runner = self.on_commit = None

@@ -25,7 +25,7 @@ class RunTimers:
         self._host = host
         self._limit = limit
         self._run = run
-        self._apply = apply
+        self._apply: Callable[[Input], Any] | None = apply
         self._alive_since: float | None = None
         """The loop time at which the run would have begun if it had never left memory."""
         self._limit_alarm: Alarm | None = None
@@ -57,16 +57,18 @@ class RunTimers:
             self._due_alarm = self._host.alarms.set(self._host.port.now() + ahead, self._reach_due)
 
     def cancel(self) -> None:
-        """Tell nothing more."""
+        """Tell nothing more, and let go of the run."""
         for alarm in (self._limit_alarm, self._due_alarm):
             if alarm is not None:
                 alarm.cancel()
+        self._apply = None
 
     def _reach_limit(self) -> None:
-        assert self._limit is not None
+        assert self._limit is not None and self._apply is not None
         self._apply(TimeLimitReached(self._host.clock(), self._limit))
 
     def _reach_due(self) -> None:
+        assert self._apply is not None
         self._due_at = None
         self._apply(ClockReached(self._host.clock()))
         self.follow()

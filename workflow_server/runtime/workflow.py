@@ -16,6 +16,7 @@ from workflow_server.events import Event, StartEvent, StopEvent
 from workflow_server.naming import routing_name
 from workflow_server.runtime.context import Context
 from workflow_server.runtime.event_types import EventTypes
+from workflow_server.runtime.event_stream import EventLog
 from workflow_server.runtime.gate import Gate
 from workflow_server.runtime.handler import WorkflowHandler
 from workflow_server.runtime.host import Host, current_host
@@ -220,13 +221,13 @@ class Workflow:
             if resumed is None
             else resumed.start
         )
-        plan = self.plan(run_id or new_id(), ctx.for_step)
+        plan = self.plan(run_id or new_id())
         if plan.run_id in host.alive:
             raise RuntimeError(f"Workflow run with run_id {plan.run_id!r} already exists.")
         runner = Runner(host, plan, ctx.store, None if resumed is None else resumed.run)
         runner.journal = journal = LiveJournal(runner.perform)
-        handler = WorkflowHandler(runner, journal, ctx)
-        ctx.attach(runner, handler.events_for_context)
+        log = EventLog(journal)
+        ctx.attach(runner, log)
         runner.on_end.append(journal.close)
         runner.start = start
 
@@ -237,9 +238,9 @@ class Workflow:
                 runner.begin(start)
 
         self.launch(runner, go)
-        return handler
+        return WorkflowHandler(runner, log, ctx)
 
-    def plan(self, run_id: str, make_context: Callable[..., Context[Any]]) -> Plan:
+    def plan(self, run_id: str) -> Plan:
         """Return what a runner needs to know to run this workflow."""
         definition = self.definition
         return Plan(
@@ -251,7 +252,7 @@ class Workflow:
             time_limit=self._timeout,
             verbose=self._verbose,
             resources=self._resource_manager,
-            make_context=make_context,
+            make_context=Context.for_step,
         )
 
     def settle_on(self, host: Host) -> None:
