@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "workflow_server"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "naming", "events", "types", "serializers", "wire"),
+    ("errors", "valueclass", "naming", "events", "types", "serializers", "wire"),
     ("definition", "engine", "http", "api"),
     ("stores", "stores.base", "stores.memory", "runtime", "manager"),
     ("stores.sqlite", "stores.postgres", "transports", "client", "testing"),
@@ -32,7 +32,7 @@ SAME_FLOOR: Mapping[str, tuple[str, ...]] = {
     "events": ("errors", "naming"),
     "types": ("events",),
     "serializers": ("errors", "naming", "events"),
-    "wire": ("errors", "naming", "events", "serializers"),
+    "wire": ("errors", "valueclass", "naming", "events", "serializers"),
     # A run's shape comes from the workflow's definition.
     "engine": ("definition",),
     # Requests, responses and stream frames are values; bytes stay with http.connection.

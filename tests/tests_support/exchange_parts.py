@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 
 from workflow_server.http.messages import Headers, Request, Response, Stream
+from workflow_server.transports.lookout import Lookout
 
 
 @dataclass
@@ -65,7 +66,7 @@ def stream_of(source: Any, **more: Any) -> Response:
     return Response(200, (("content-type", "text/event-stream"),), Stream(source, frame=bytes, **more))
 
 
-@dataclass
+@dataclass(eq=False)
 class MemorySink:
     """A sink that keeps what it is told."""
 
@@ -78,6 +79,9 @@ class MemorySink:
     parts: list[bytes] = field(default_factory=list[bytes])
     finished: int = 0
     watched: bool = False
+    lookout: Lookout = field(default_factory=Lookout)
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    """Enter it around `exchange`, as the owner of a sink does."""
     _news: anyio.Event = field(default_factory=anyio.Event)
 
     async def start(self, status: int, headers: Headers, length: int | None) -> None:
@@ -94,6 +98,9 @@ class MemorySink:
 
     async def finish(self) -> None:
         self.finished += 1
+
+    def abandon(self) -> None:
+        self.scope.cancel()
 
     async def gone(self) -> None:
         self.watched = True

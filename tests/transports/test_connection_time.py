@@ -16,7 +16,7 @@ from workflow_server.http.connection import READ_AHEAD
 from workflow_server.http.limits import BodyBudget, Limits
 from workflow_server.http.messages import Application, Request, Response
 from workflow_server.transports.connection import PIECE, Surroundings, TcpConnection
-from workflow_server.transports.exchange import UNWATCHED_SECONDS
+from workflow_server.transports.lookout import UNWATCHED_SECONDS, Lookout
 from workflow_server.transports.sweeper import Sweeper
 
 LIMITS = Limits()
@@ -104,7 +104,8 @@ class Held:
         self.drain = anyio.Event()
         self.socket = socket
         self.ended = anyio.Event()
-        self.server = Surroundings(app, limits, self.drain, None, self.sweeper, self, BodyBudget(limits.bodies_bytes))
+        budget = BodyBudget(limits.bodies_bytes)
+        self.server = Surroundings(app, limits, self.drain, None, self.sweeper, self, budget, Lookout())
         stream: Any = socket
         self.connection = TcpConnection(stream, self.server)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal
 
+from workflow_server.valueclass import dataclass
 from workflow_server.wire.records import IdempotencyKey, Phase, Status
 
 

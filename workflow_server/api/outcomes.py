@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from workflow_server.http.messages import Source
+from workflow_server.valueclass import dataclass
 from workflow_server.wire.records import EventRecord, HandlerRecord
 
 

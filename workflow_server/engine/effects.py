@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from workflow_server.engine.inputs import Answer, Execution, Failure
@@ -11,6 +10,7 @@ from workflow_server.events import StepState
 from workflow_server.wire.records import IdempotencyKey
 
 Ending = Literal["completed", "failed", "timed_out", "cancelled"]
+from workflow_server.valueclass import dataclass
 
 
 class StartStep(NamedTuple):

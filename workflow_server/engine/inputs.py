@@ -8,10 +8,11 @@ The frequent ones are named tuples, which are made in a third of the time of a f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from workflow_server.engine.message import EventKind, Message
+from workflow_server.valueclass import dataclass
 from workflow_server.wire.records import IdempotencyKey
 
 

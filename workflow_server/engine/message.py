@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +14,7 @@ from workflow_server.events import (
     ancestors,
 )
 from workflow_server.naming import qualified_name, routing_name
+from workflow_server.valueclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from enum import Enum
 
 from workflow_server.http.messages import Refused, Request, Response
+from workflow_server.valueclass import dataclass
 
 
 class Phase(Enum):

@@ -8,8 +8,10 @@ a source of pages that the edge pulls, one page at a time, framed by a pure func
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
+
+from workflow_server.valueclass import dataclass
 
 Headers = tuple[tuple[str, str], ...]
 """Name and value pairs; names in lower case; values decoded as latin-1."""

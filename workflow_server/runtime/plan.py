@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from workflow_server.definition.compiled import Definition
 from workflow_server.engine.shape import Shape
 from workflow_server.runtime.resource import ResourceManager
+from workflow_server.valueclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,8 @@ class RunTimers:
         self._apply = None
 
     def _reach_limit(self) -> None:
-        assert self._limit is not None and self._apply is not None
+        assert self._limit is not None
+        assert self._apply is not None
         self._apply(TimeLimitReached(self._host.clock(), self._limit))
 
     def _reach_due(self) -> None:

@@ -15,8 +15,8 @@ from workflow_server.errors import ContextStateError, WorkflowConfigurationError
 from workflow_server.events import Event, StartEvent, StopEvent
 from workflow_server.naming import routing_name
 from workflow_server.runtime.context import Context
-from workflow_server.runtime.event_types import EventTypes
 from workflow_server.runtime.event_stream import EventLog
+from workflow_server.runtime.event_types import EventTypes
 from workflow_server.runtime.gate import Gate
 from workflow_server.runtime.handler import WorkflowHandler
 from workflow_server.runtime.host import Host, current_host

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from workflow_server.valueclass import dataclass
 from workflow_server.wire.persistent import PersistentHandler
 from workflow_server.wire.records import EventRecord, HandlerRecord, IdempotencyKey, Phase, Status
 

@@ -22,6 +22,7 @@ from workflow_server.http.limits import BodyBudget, Limits
 from workflow_server.http.messages import Application, Headers, Refused, Request, Response
 from workflow_server.transports.asgi_lifespan import serve_lifespan
 from workflow_server.transports.exchange import exchange
+from workflow_server.transports.lookout import Lookout
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -86,12 +87,13 @@ class AsgiApp:
         )
         sink = _Sink(receive, send, drain or anyio.Event())
         try:
-            if drain is None:
-                await exchange(_Fixed(refusal(_NOT_RUNNING)), request, sink)
-                return
-            await self._answer(request, _Body(receive, self._limits, self._budget), sink)
+            with sink.scope:
+                if drain is None:
+                    await exchange(_Fixed(refusal(_NOT_RUNNING)), request, sink)
+                else:
+                    await self._answer(request, _Body(receive, self._limits, self._budget), sink)
         except _ClientGoneError:
-            return  # nobody is left to be told; what was asked for goes on
+            pass  # nobody is left to be told; what was asked for goes on
 
     async def _answer(self, request: Request, reader: _Body, sink: _Sink) -> None:
         try:
@@ -170,6 +172,9 @@ class _Sink:
 
     def __init__(self, receive: Receive, send: Send, drain: anyio.Event) -> None:
         self.drain = drain
+        self.lookout = Lookout()
+        self.scope = anyio.CancelScope()
+        """What `abandon` cancels: everything that is done for the request."""
         self._receive = receive
         self._send = send
         self._left: int | None = None
@@ -193,6 +198,9 @@ class _Sink:
         if not self._finished:
             self._finished = True
             await self._pass({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def abandon(self) -> None:
+        self.scope.cancel()
 
     async def gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

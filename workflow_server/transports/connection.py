@@ -30,6 +30,7 @@ from workflow_server.http.limits import BodyBudget, Limits
 from workflow_server.http.messages import Application, Headers, Refused, Request, Response
 from workflow_server.transports.exchange import exchange
 from workflow_server.transports.linger import LINGER_SECONDS, linger
+from workflow_server.transports.lookout import Lookout
 from workflow_server.transports.sweeper import Sweeper
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Surroundings:
     sweeper: Sweeper
     registry: Registry
     budget: BodyBudget
+    lookout: Lookout
 
 
 class TcpConnection:
@@ -95,6 +97,11 @@ class TcpConnection:
     def drain(self) -> anyio.Event:
         """Set when the server is stopping."""
         return self._server.drain
+
+    @property
+    def lookout(self) -> Lookout:
+        """Watches the client while its request is executed."""
+        return self._server.lookout
 
     async def run(self) -> None:
         """Serve until the end. Never raises for anything that client or application do."""
@@ -255,6 +262,11 @@ class TcpConnection:
         held, self._head_held = self._head_held, b""
         if end := held + self._http.finish():
             await self._write(end)
+
+    def abandon(self) -> None:
+        """End without an answer: the client has gone away."""
+        self._cut = True
+        self._scope.cancel()
 
     async def gone(self) -> None:
         """Return when the client has closed its side, or is lost; keep what it sends ahead."""

@@ -3,15 +3,15 @@
 What a sink must know:
 
 - `exchange` calls `start` once, then `send` any number of times, then `finish` once. It returns without
-  `finish` only if `gone` said that nobody reads any more; it raises if the application, a source or
-  the sink raised. Whoever owns the sink then cuts the connection without ending the body, so that the
+  `finish` only if `gone` said that nobody reads the stream any more; it raises if the application, a source
+  or the sink raised. Whoever owns the sink then cuts the connection without ending the body, so that the
   client can't take a broken answer for a whole one.
 - A sink may hold the head back until the first `send`, which follows at once (perhaps with no bytes) for a
   stream: a short answer is one write, and the head of a stream leaves immediately.
 - For HEAD, and for 204 and 304, `start` is told the same as for GET, and nothing is sent.
 - `gone` is awaited only while a route waits or streams (`Application.may_wait`): at once for a stream, after a
-  moment for a wait, because most answers come sooner and the task that watches costs more than they do.
-  A client that goes away cancels `respond`, and nothing else: the run goes on.
+  moment for a wait (see `lookout`). When a client goes away during a wait, `abandon` is called: it cancels
+  whoever awaits `exchange`, and nothing else. The run goes on.
 
 A stream of a route that waits would perhaps never end, so a stopping server ends it with its
 farewell. Any other stream is an answer on its way and is finished.
@@ -28,13 +28,10 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from workflow_server.http.messages import Application, Headers, Request, Response, Stream
-from workflow_server.runtime.host import Host, current_host
+from workflow_server.transports.lookout import Lookout
 
 PIECE = 64 * 1024
 """Bytes that are framed before they are handed to the sink."""
-
-UNWATCHED_SECONDS = 0.05
-"""How long a wait lasts before somebody looks whether the client is still there."""
 
 _BODILESS = (204, 304)
 
@@ -45,6 +42,15 @@ class Sink(Protocol):
     @property
     def drain(self) -> anyio.Event:
         """Set when the server is stopping."""
+        ...
+
+    @property
+    def lookout(self) -> Lookout:
+        """Watches the client while its request is executed."""
+        ...
+
+    def abandon(self) -> None:
+        """Cancel whoever awaits `exchange`: the client has gone away before there was an answer."""
         ...
 
     async def start(self, status: int, headers: Headers, length: int | None) -> None:
@@ -70,10 +76,9 @@ async def exchange(app: Application, request: Request, sink: Sink) -> None:
     Raises:
         Exception: Whatever the application, a source or the sink raised.
     """
-    response = await (_respond_watched(app, request, sink) if app.may_wait(request) else app.respond(request))
-    if response is None:
-        return
-    if not (isinstance(response.body, Stream) and app.may_wait(request)):
+    waits = app.may_wait(request)
+    response = await (_respond_watched(app, request, sink) if waits else app.respond(request))
+    if not (waits and isinstance(response.body, Stream)):
         await _deliver(response, request, sink, None)
         return
     failure: Exception | None = None
@@ -88,50 +93,14 @@ async def exchange(app: Application, request: Request, sink: Sink) -> None:
         raise failure
 
 
-async def _respond_watched(app: Application, request: Request, sink: Sink) -> Response | None:
-    """Return the answer to a request that may take long, or `None` if the client went away before."""
-    host = current_host()
-    with anyio.CancelScope() as scope:
-        watch = _Watch(host, sink, scope)
-        alarm = host.alarms.set(host.port.now() + UNWATCHED_SECONDS, watch.begin)
-        try:
-            return await app.respond(request)
-        finally:
-            alarm.cancel()
-            await watch.end()
-    return None
-
-
-class _Watch:
-    """A task that cancels a scope when the client goes away, if it is begun at all."""
-
-    def __init__(self, host: Host, sink: Sink, scope: anyio.CancelScope) -> None:
-        self._host = host
-        self._sink = sink
-        self._scope = scope
-        self._own: anyio.CancelScope | None = None
-        self._ended: anyio.Event | None = None
-
-    def begin(self) -> None:
-        self._own, self._ended = anyio.CancelScope(), anyio.Event()
-        self._host.port.spawn(self._watch, self._own, self._ended)
-
-    async def _watch(self, own: anyio.CancelScope, ended: anyio.Event) -> None:
-        try:
-            with own:
-                await self._sink.gone()
-                self._scope.cancel()
-        except Exception:  # a task of its own must not raise; what is wrong with the client shows in writing
-            self._scope.cancel()
-        finally:
-            ended.set()
-
-    async def end(self) -> None:
-        """Return when the task has ended: what the client sends from then on is read by somebody else."""
-        if self._own is not None and self._ended is not None:
-            self._own.cancel()
-            with anyio.CancelScope(shield=True):
-                await self._ended.wait()
+async def _respond_watched(app: Application, request: Request, sink: Sink) -> Response:
+    """Return the answer to a request that may take long; abandoned if the client goes away before."""
+    lookout = sink.lookout
+    lookout.note(sink)
+    try:
+        return await app.respond(request)
+    finally:
+        await lookout.forget(sink)
 
 
 async def _cancel_when_gone(sink: Sink, tasks: TaskGroup) -> None:

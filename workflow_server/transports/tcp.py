@@ -17,6 +17,7 @@ from workflow_server.http.messages import Application
 from workflow_server.transports.accept import accept_forever
 from workflow_server.transports.connection import Surroundings, TcpConnection
 from workflow_server.transports.listeners import Binding, Listeners, open_listeners
+from workflow_server.transports.lookout import Lookout
 from workflow_server.transports.sweeper import Sweeper
 
 __all__ = ["Binding", "serve"]
@@ -67,7 +68,7 @@ class _Connections:
     ) -> None:
         sweeper = Sweeper(limits)
         self._server = Surroundings(
-            app, limits, drain, binding.ssl_context, sweeper, self, BodyBudget(limits.bodies_bytes)
+            app, limits, drain, binding.ssl_context, sweeper, self, BodyBudget(limits.bodies_bytes), Lookout()
         )
         self._tasks = tasks
         self._open: set[TcpConnection] = set()

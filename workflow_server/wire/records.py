@@ -6,8 +6,9 @@ encoded once, when it enters the run, and only joined to its envelope afterwards
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from workflow_server.valueclass import dataclass
 
 Status = Literal["running", "completed", "failed", "cancelled"]
 """What old clients know of a run: alive, or one of three ends."""
