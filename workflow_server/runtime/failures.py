@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import zlib
 from typing import Any, cast
 
 import anyio
 
 from workflow_server.definition.retry import RetryPolicy, next_delay
 from workflow_server.engine.inputs import Failure
+from workflow_server.engine.state import WorkItem
 from workflow_server.errors import SerializationError, WorkflowRuntimeError
 from workflow_server.events import Event, exception_text
 from workflow_server.naming import qualified_name
@@ -77,24 +79,26 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def ask_policy(
-    policy: RetryPolicy, elapsed: float, attempts: int, error: BaseException, seed: int
+    policy: RetryPolicy | None, item: WorkItem, at: float, run_id: str, error: BaseException
 ) -> tuple[BaseException, float | None]:
-    """Ask a retry policy for its verdict on a failure, unless that would only repeat itself.
+    """Ask the retry policy of a step for its verdict on a failure, unless trying again would only repeat it.
 
     Args:
-        policy: The step's policy.
-        elapsed: Seconds since the first attempt began.
-        attempts: How often the step has failed, this failure included.
-        error: What it raised.
-        seed: For policies that draw random numbers.
+        policy: The step's policy, if it has one.
+        item: What failed.
+        at: When, in seconds since the epoch.
+        run_id: The run; with item and attempt it gives the seed of policies that draw random numbers.
+        error: What the step raised.
 
     Returns:
         The failure, or what the policy raised instead; and seconds to wait, `None` for no further attempt.
     """
-    if not isinstance(error, Exception) or isinstance(error, SerializationError):
+    if policy is None or not isinstance(error, Exception) or isinstance(error, SerializationError):
         return error, None
+    elapsed = 0.0 if item.first_started is None else at - item.first_started
+    seed = zlib.crc32(f"{run_id}/{item.step}/{item.failures}".encode())
     try:
-        return error, next_delay(policy, elapsed, attempts, error, seed)
+        return error, next_delay(policy, elapsed, item.failures + 1, error, seed)
     except Exception as policy_error:
         policy_error.__cause__ = error
         return policy_error, None

@@ -8,7 +8,6 @@ steps costs one task and not one each.
 
 from __future__ import annotations
 
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
@@ -294,11 +293,8 @@ class Runner:
         return Returned(self.host.clock(), execution.id, message)
 
     def _failed(self, execution: StepExecution, error: BaseException) -> Input:
-        at, item = self.host.clock(), self.run.live(execution.id)
-        policy = execution.step.config.retry_policy
-        if item is None or policy is None:
-            return Failed(at, execution.id, failures.failure_of(error))
-        began = at if item.first_started is None else item.first_started
-        seed = zlib.crc32(f"{self.plan.run_id}/{item.step}/{item.failures}".encode())
-        error, delay = failures.ask_policy(policy, at - began, item.failures + 1, error, seed)
+        at, item, delay = self.host.clock(), self.run.live(execution.id), None
+        if item is not None:
+            policy = execution.step.config.retry_policy
+            error, delay = failures.ask_policy(policy, item, at, self.plan.run_id, error)
         return Failed(at, execution.id, failures.failure_of(error), delay)
