@@ -7,10 +7,10 @@ from typing import Any, Literal, NamedTuple
 from workflow_server.engine.inputs import Answer, Execution, Failure
 from workflow_server.engine.message import EventKind, Message
 from workflow_server.events import StepState
+from workflow_server.valueclass import dataclass
 from workflow_server.wire.records import IdempotencyKey
 
 Ending = Literal["completed", "failed", "timed_out", "cancelled"]
-from workflow_server.valueclass import dataclass
 
 
 class StartStep(NamedTuple):
