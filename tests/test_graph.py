@@ -128,6 +128,33 @@ def test_many_ways_to_one_node_are_one_edge() -> None:
     assert arrows(whole.filter_by_node_type("event")) == {"a>b:LA"}
 
 
+def test_mermaid() -> None:
+    """Each kind has its shape, labels their quotes, and no name can be one that Mermaid keeps for itself."""
+    nodes = [
+        WorkflowStepNode(id="end", label='end "it" <now> #1'),
+        WorkflowEventNode(id="Job", label="Job", event_type="Job", event_types=["Job"]),
+        WorkflowExternalNode(id="x", label="people"),
+        WorkflowResourceNode(id="r", label="Database"),
+        WorkflowResourceConfigNode(id="c", label="Two\nlines"),
+        WorkflowGenericNode(id="g", label="new", node_type="of tomorrow"),
+    ]
+    edges = [
+        WorkflowGraphEdge(source="end", target="Job"),
+        WorkflowGraphEdge(source="end", target="r", label="db & more"),
+    ]
+    assert WorkflowGraph(name="w", nodes=nodes, edges=edges).to_mermaid() == (
+        "flowchart TD\n"
+        '    n0["end #34;it#34; #60;now#62; #35;1"]\n'
+        '    n1(["Job"])\n'
+        '    n2{{"people"}}\n'
+        '    n3[("Database")]\n'
+        '    n4[/"Two lines"/]\n'
+        '    n5["new"]\n'
+        "    n0 --> n1\n"
+        '    n0 -->|"db #38; more"| n3\n'
+    )
+
+
 def test_the_graph_itself_stays_as_it_was() -> None:
     whole = graph("a A b", "a>A", "A>b")
     whole.filter_by_node_type("event")

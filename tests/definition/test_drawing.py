@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
+from pydantic import BaseModel
 
 from workflow_server.definition.compiled import compile_definition
-from workflow_server.definition.graph import draw, get_workflow_representation
+from workflow_server.definition.graph import draw
+from workflow_server.definition.resource import Resource, ResourceConfig
 from workflow_server.definition.step import catch_error, step
 from workflow_server.errors import WorkflowConfigurationError
 from workflow_server.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StepFailedEvent, StopEvent
+from workflow_server.runtime.representation import get_workflow_representation
+from workflow_server.wire.graph import WorkflowResourceConfigNode, WorkflowResourceNode
 
 
 class A(Event):
@@ -214,3 +220,82 @@ def test_a_workflow_is_drawn_from_its_class_or_an_instance() -> None:
 def test_a_class_that_is_no_workflow_is_told_so() -> None:
     with pytest.raises(WorkflowConfigurationError, match="has no configured steps"):
         get_workflow_representation(3)
+
+
+# ------------------------------------------------------------------------------------------------- resources
+
+
+class Settings(BaseModel):
+    """How to do it."""
+
+    n: int
+
+
+def get_memory(settings: Annotated[Settings, ResourceConfig("config.json", "a.b", "Mine", "Words.")]) -> list[int]:
+    """Make a memory."""
+    return []
+
+
+async def get_index(memory: Annotated[list[int], Resource(get_memory)]) -> dict[str, int]:
+    return {}
+
+
+class Needs:
+    @step
+    async def a(self, ev: StartEvent, index: Annotated[dict[str, int], Resource(get_index)]) -> A: ...
+
+    @step
+    async def b(
+        self,
+        ev: A,
+        memory: Annotated[list[int], Resource(get_memory, cache=False)],
+        whole: Annotated[Settings, ResourceConfig("config.json")],
+        one: Annotated[int, Resource(lambda: 1)],
+        two: Annotated[int, Resource(lambda: 2)],
+    ) -> StopEvent: ...
+
+
+def test_what_steps_and_factories_need_is_drawn_once() -> None:
+    graph = draw(compile_definition(Needs))
+    label = {node.id: node.label for node in graph.nodes}
+    assert list(label.values()) == [
+        *("a", "StartEvent", "A", "dict", "list", "Mine"),
+        *("b", "StopEvent", "Settings", "int", "int"),
+    ]
+    assert [(label[edge.source], label[edge.target], edge.label) for edge in graph.edges if edge.label] == [
+        ("dict", "list", "memory"),
+        ("list", "Mine", "settings"),
+        ("a", "dict", "index"),
+        ("b", "list", "memory"),
+        ("b", "Settings", "whole"),
+        ("b", "int", "one"),
+        ("b", "int", "two"),
+    ]
+
+
+def test_nodes_of_resources_say_where_they_come_from() -> None:
+    by_label = {node.label: node for node in draw(compile_definition(Needs)).nodes}
+    memory, mine = by_label["list"], by_label["Mine"]
+    assert isinstance(memory, WorkflowResourceNode)
+    assert re.fullmatch("resource_[0-9a-f]{12}", memory.id)
+    assert (memory.type_name, memory.getter_name, memory.description) == ("list", "get_memory", "Make a memory.")
+    assert memory.source_file == __file__
+    assert memory.source_line == get_memory.__code__.co_firstlineno
+    assert isinstance(mine, WorkflowResourceConfigNode)
+    assert re.fullmatch("resource_config_[0-9a-f]{12}", mine.id)
+    assert (mine.type_name, mine.path_selector, mine.description) == ("Settings", "a.b", "Words.")
+    assert mine.config_schema is not None
+    assert list(mine.config_schema["properties"]) == ["n"]
+    assert (mine.config_file, mine.config_value) == ("config.json", None), "reading is left to who may see it"
+
+
+def test_the_program_itself_sees_what_configurations_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "config.json"
+    unread = {node.label: node for node in get_workflow_representation(Needs).nodes}["Mine"]
+    assert isinstance(unread, WorkflowResourceConfigNode)
+    assert (unread.config_file, unread.config_value) == (str(file), None)
+    file.write_text('{"a": {"b": {"n": 3}}}')
+    read = {node.label: node for node in get_workflow_representation(Needs).nodes}["Mine"]
+    assert isinstance(read, WorkflowResourceConfigNode)
+    assert read.config_value == {"n": 3}

@@ -1,4 +1,4 @@
-"""Draws a workflow: for each step what it takes and what it returns, questions and answers included.
+"""Draws a workflow: for each step what it takes and returns, questions and answers included, and what else it needs.
 
 Steps come in routing order; a step's own edges say first what it returns, then what it takes. One
 node, `external_step`, stands for people as soon as a step returns a question.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 
-from workflow_server.definition.compiled import Definition, StepDefinition, definition_of
+from workflow_server.definition.compiled import Definition, StepDefinition
+from workflow_server.definition.resource_graph import Edge, edges_between_needs, edges_to_needs, nodes_of_needs
 from workflow_server.events import Event, HumanResponseEvent, InputRequiredEvent, StopEvent, ancestors, json_schema
 from workflow_server.wire.graph import (
     WorkflowEventNode,
@@ -22,18 +23,6 @@ from workflow_server.wire.graph import (
 EXTERNAL = "external_step"
 
 
-def get_workflow_representation(workflow: object) -> WorkflowGraph:
-    """Return the drawing of a workflow.
-
-    Args:
-        workflow: An instance or the class.
-
-    Raises:
-        WorkflowConfigurationError: The class lacks its start or its stop.
-    """
-    return draw(definition_of(workflow if isinstance(workflow, type) else type(workflow)))
-
-
 def draw(definition: Definition) -> WorkflowGraph:
     """Return the drawing of a compiled workflow."""
     asks = any(
@@ -42,7 +31,7 @@ def draw(definition: Definition) -> WorkflowGraph:
         for event in step.config.returned_events
     )
     nodes: dict[str, WorkflowGraphNode] = {}
-    edges: dict[tuple[str, str], None] = {}
+    edges: dict[Edge, None] = {edge: None for step in definition.steps.values() for edge in edges_between_needs(step)}
     for step in definition.steps.values():
         nodes[step.name] = WorkflowStepNode(id=step.name, label=step.name, description=inspect.getdoc(step.function))
         for event in (*step.config.accepted_events, *step.config.returned_events):
@@ -50,17 +39,19 @@ def draw(definition: Definition) -> WorkflowGraph:
             if issubclass(event, InputRequiredEvent) and event in step.config.returned_events:
                 nodes.setdefault(EXTERNAL, WorkflowExternalNode(id=EXTERNAL, label=EXTERNAL))
         for event in step.config.returned_events:
-            edges[step.name, event.__name__] = None
+            edges[step.name, event.__name__, None] = None
             if issubclass(event, InputRequiredEvent):
-                edges[event.__name__, EXTERNAL] = None
+                edges[event.__name__, EXTERNAL, None] = None
         for event in _taken(definition, step):
-            edges[event.__name__, step.name] = None
+            edges[event.__name__, step.name, None] = None
             if asks and issubclass(event, HumanResponseEvent):
-                edges[EXTERNAL, event.__name__] = None
+                edges[EXTERNAL, event.__name__, None] = None
+        nodes.update((node.id, node) for node in nodes_of_needs(step) if node.id not in nodes)
+        edges.update((edge, None) for edge in edges_to_needs(step))
     return WorkflowGraph(
         name=definition.name,
         nodes=list(nodes.values()),
-        edges=[WorkflowGraphEdge(source=source, target=target) for source, target in edges],
+        edges=[WorkflowGraphEdge(source=source, target=target, label=label) for source, target, label in edges],
         description=definition.description,
     )
 

@@ -148,7 +148,7 @@ def _need(
 
 def _parameters(source: Resource, frame: types.FrameType | None, names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the parameters of a factory with their annotations as objects, as far as they may be marked."""
-    function = _function_of(source.factory)
+    function = function_of(source.factory)
     if function is None:
         return
     module_names: dict[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
@@ -180,10 +180,10 @@ def _names_holding(function: Any, module_names: dict[str, Any], frame: types.Fra
     return names
 
 
-def _function_of(factory: Any) -> Any:
+def function_of(factory: Any) -> Any:
     """Return the function whose annotations say what the factory takes."""
     if isinstance(factory, functools.partial):
-        return _function_of(factory.func)
+        return function_of(factory.func)
     if isinstance(factory, type):
         function = inspect.getattr_static(factory, "__init__")
         return function if isinstance(function, types.FunctionType) else None

@@ -118,6 +118,19 @@ class WorkflowGraph(BaseModel):
     edges: list[WorkflowGraphEdge]
     description: str | None = None
 
+    def to_mermaid(self) -> str:
+        """Return the graph as a Mermaid flowchart, the text that GitHub and many editors draw."""
+        # Names of our own: a step may be called `end`, which Mermaid keeps for itself.
+        names = {node.id: f"n{place}" for place, node in enumerate(self.nodes)}
+        lines = ["flowchart TD"]
+        for node in self.nodes:
+            shape = _SHAPES.get(node.node_type, _SHAPES["step"])
+            lines.append(f"    {names[node.id]}{shape.format(_quoted(node.label))}")
+        for edge in self.edges:
+            label = "" if edge.label is None else f'|"{_quoted(edge.label)}"|'
+            lines.append(f"    {names[edge.source]} -->{label} {names[edge.target]}")
+        return "\n".join(lines) + "\n"
+
     def filter_by_node_type(self, *node_types: str) -> WorkflowGraph:
         """Return the graph without nodes of these types, reconnected through them.
 
@@ -140,6 +153,21 @@ class WorkflowGraph(BaseModel):
                     bridge = WorkflowGraphEdge(source=node.id, target=target, label=removed[edge.target])
                     edges.setdefault((node.id, target), bridge)
         return self.model_copy(update={"nodes": kept, "edges": list(edges.values())})
+
+
+_SHAPES = {
+    "step": '["{}"]',
+    "event": '(["{}"])',
+    "external": '{{{{"{}"}}}}',
+    "resource": '[("{}")]',
+    "resource_config": '[/"{}"/]',
+}
+"""How Mermaid draws nodes: steps as boxes, events as stadiums, resources as cylinders."""
+
+
+def _quoted(text: str) -> str:
+    """Return `text` as a Mermaid string holds it: without what would end it or be taken for HTML."""
+    return "".join(f"#{ord(letter)};" if letter in '#"<>&' else letter for letter in text.replace("\n", " "))
 
 
 def _ends(start: str, removed: dict[str, str], outgoing: dict[str, list[WorkflowGraphEdge]]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import sys
 
-from workflow_server.definition.graph import get_workflow_representation
+from workflow_server.runtime.representation import get_workflow_representation
 from workflow_server.wire.graph import (
     WorkflowEventNode,
     WorkflowExternalNode,

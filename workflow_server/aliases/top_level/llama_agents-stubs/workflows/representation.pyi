@@ -1,2 +1,2 @@
-from workflow_server.definition.graph import get_workflow_representation as get_workflow_representation
+from workflow_server.runtime.representation import get_workflow_representation as get_workflow_representation
 from workflow_server.wire.graph import *
