@@ -157,13 +157,18 @@ class PartReader:
             LoadError: A part can't be read, or does not fit the workflow any more; the text names it.
         """
         run = Run(shape)
-        fields = json.loads(head)
-        run.started = fields["started"]
-        run.next_item, run.next_sequence = fields["next_item"], fields["next_sequence"]
-        run.places, run.idle, run.started = fields["places"], fields["idle"], fields["started"]
+        try:
+            fields = json.loads(head)
+            run.next_item, run.next_sequence = fields["next_item"], fields["next_sequence"]
+            run.places, run.idle, run.started = fields["places"], fields["idle"], fields["started"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise LoadError(f"head: {error!r}") from error
         loaded = [self._located(key, text, shape) for key, text in parts.items()]
-        loaded.sort(key=lambda part: part.place)
-        _derive(run, loaded)
+        try:
+            loaded.sort(key=lambda part: part.place)
+            _derive(run, loaded)
+        except (LookupError, TypeError) as error:
+            raise LoadError(f"the parts do not fit together: {error!r}") from error
         return run
 
     def _located(self, key: str, text: str, shape: Shape) -> Part:
@@ -174,6 +179,8 @@ class PartReader:
                 raise LookupError(f"the workflow has no step {part.step!r} any more")
             if isinstance(part, WorkItem) and not shape.steps[part.step].takes(part.message.kind):
                 raise LookupError(f"step {part.step!r} does not take {part.message.kind.type} any more")
+        except KeyError as error:
+            raise LoadError(f"{key}: it has no {error}") from error
         except Exception as error:
             raise LoadError(f"{key}: {error}") from error
         return part

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from pydantic import ValidationError
+
 from workflow_server.api.commands import MISSING
 from workflow_server.definition.graph import draw
 from workflow_server.engine.message import Message, message_of
-from workflow_server.engine.parts import PartReader
+from workflow_server.engine.parts import LoadError, PartReader
 from workflow_server.engine.state import Run
 from workflow_server.errors import ServerUsageError
 from workflow_server.events import (
@@ -23,7 +25,7 @@ from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.state_store import DictState, InMemoryStateStore, load_state
 from workflow_server.runtime.workflow import Workflow
 from workflow_server.stores.base import StoredRun
-from workflow_server.wire.envelopes import EventValidationError, read_event
+from workflow_server.wire.envelopes import EventValidationError, explain, read_event
 
 
 class ServedWorkflow:
@@ -101,6 +103,9 @@ class ServedWorkflow:
         Raises:
             LoadError: A part can't be read, or does not fit the workflow any more; the text names it.
         """
+        for name, found in (("start event", stored.start), ("shape", stored.shape)):
+            if found is None:
+                raise LoadError(f"{name}: the store does not have it")
         reader = PartReader(self._read_stored)
         return reader.load_run(self.workflow.shape, stored.head, stored.parts)
 
@@ -108,13 +113,20 @@ class ServedWorkflow:
         """Return the start event of a run as the store has it.
 
         Raises:
-            LookupError: Its class is gone.
-            ValueError: It does not fit its class any more.
+            LoadError: Its class is gone, or it does not fit its class any more.
         """
-        return self._read_stored(stored.start.qualified_name, stored.start.value)
+        assert stored.start is not None  # `read_run` has looked
+        try:
+            return self._read_stored(stored.start.qualified_name, stored.start.value)
+        except Exception as error:  # validators are the user's code and may raise anything
+            raise LoadError(f"start event: {error}") from error
 
     def _read_stored(self, name: str, value: str) -> Message:
-        return message_of(self._stored_events.need(name).model_validate_json(value), value)
+        cls = self._stored_events.need(name)
+        try:
+            return message_of(cls.model_validate_json(value), value)
+        except ValidationError as error:
+            raise ValueError(explain(cls.__name__, error)) from error
 
     def make_runner(self, host: Host, run_id: str, state: Mapping[str, str], run: Run | None = None) -> Runner:
         """Return a runner that is not begun, and without a journal.

@@ -69,8 +69,9 @@ class StoredRun:
     parts: Mapping[str, str]
     state: Mapping[str, str]
     alive: float
-    start: EventRecord
-    shape: str
+    start: EventRecord | None
+    shape: str | None
+    """Of these two, `None` is what a damaged database does not have; the run is blocked then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ def read_event(data: Any, expected: TypeTable, bare: type[Event] | None = None) 
     try:
         envelope = EventEnvelope.model_validate(fields)
     except ValidationError as error:
-        raise EventValidationError(f"Failed to deserialize event: {_explain('envelope', error)}") from None
+        raise EventValidationError(f"Failed to deserialize event: {explain('envelope', error)}") from None
     if not named:
         raise EventValidationError("Failed to deserialize event: it has neither a 'type' nor a 'qualified_name'")
     found = _find(expected, envelope.qualified_name, envelope.type)
@@ -190,13 +190,13 @@ def _build(cls: type[Event], value: Any) -> Event:
     try:
         return cls.model_validate(value)
     except ValidationError as error:
-        raise EventValidationError(f"Failed to deserialize event: {_explain(cls.__name__, error)}") from error
+        raise EventValidationError(f"Failed to deserialize event: {explain(cls.__name__, error)}") from error
     except Exception as error:  # validators and constructors are the user's code and may raise anything
         text = f"Failed to deserialize event: {cls.__name__} can't be made of it ({type(error).__name__})"
         raise EventValidationError(text) from error
 
 
-def _explain(name: str, error: ValidationError) -> str:
-    """Say for each wrong field where it is and what is wrong, without pydantic's links."""
+def explain(name: str, error: ValidationError) -> str:
+    """Say for each wrong field of `name` where it is and what is wrong, without its value and pydantic's links."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(".".join([name, *map(str, item["loc"])]) + f": {item['msg']}" for item in found)

@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workflow_server.errors import StoreError
 from workflow_server.stores.base import KeptKey, StoredRun, UnfinishedRun
 from workflow_server.stores.sqlite.writing import Kind
 from workflow_server.wire.records import EventRecord, HandlerRecord
@@ -127,8 +126,6 @@ def load(connection: sqlite3.Connection, kinds: Kinds, run_id: str) -> StoredRun
             "WHERE run_id = ?",
             (run_id,),
         ).fetchone()
-        if start is None or shape is None:
-            raise StoreError(f"Run {run_id} can't be loaded: its start event or its shape was never stored")
         query = f"SELECT key, body FROM parts WHERE run = {_KEY}"  # noqa: S608
         parts: dict[str, str] = dict(connection.execute(query, (run_id,)))
         kept = state(connection, run_id)
