@@ -8,7 +8,7 @@ from collections.abc import Callable
 import anyio
 
 from workflow_server.api.outcomes import Outcome, RunFinished
-from workflow_server.manager.refusals import still_running
+from workflow_server.manager.refusals import LET_GO, still_running
 from workflow_server.manager.runs import ActiveRun, ActiveRuns
 from workflow_server.runtime.feed import News
 from workflow_server.stores.base import AbstractWorkflowStore
@@ -21,7 +21,7 @@ async def finished(run: ActiveRun) -> Outcome:
     """Wait for the end of a run that a client has just started, and return what to answer."""
     record = await run.end()
     if record is None:
-        return still_running(run.handler_id)
+        return still_running(run.handler_id) if run.journal.refusal is None else LET_GO
     if record.status != "completed":
         exception = run.runner.run.exception
         where = f"(handler={record.handler_id}, run={record.run_id})"

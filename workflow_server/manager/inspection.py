@@ -63,7 +63,7 @@ async def _wait_parts(
     record: HandlerRecord, store: AbstractWorkflowStore, live: ActiveRun | None
 ) -> list[tuple[str, dict[str, Any]]]:
     """Return the open waits as stored, in the order of their beginning."""
-    if live is not None:
+    if live is not None and not live.journal.pending:  # what is not committed yet is not told
         texts = {key: encode_part(wait) for key, wait in live.runner.run.waits.items()}
     else:
         stored = await store.load(record.run_id)

@@ -44,14 +44,23 @@ from workflow_server.api.outcomes import (
     WorkflowNames,
 )
 from workflow_server.engine.inputs import Misdirected, Unwanted
-from workflow_server.errors import SerializationError, StoreError
+from workflow_server.errors import SerializationError, StoreError, StoreUnavailable
 from workflow_server.manager.description import describe
 from workflow_server.manager.ending import Endings
 from workflow_server.manager.inspection import Inspect, inspect, wait_named
 from workflow_server.manager.listing import list_handlers
 from workflow_server.manager.once import Once
 from workflow_server.manager.options import ManagerOptions
-from workflow_server.manager.refusals import NO_HANDLER, STOPPING, invalid, stale
+from workflow_server.manager.refusals import (
+    CANCEL_NOT_STORED,
+    CHANGED_MEANWHILE,
+    LET_GO,
+    NO_HANDLER,
+    STOPPING,
+    STORE_IS_OUT,
+    invalid,
+    stale,
+)
 from workflow_server.manager.revival import Blocked, Revival
 from workflow_server.manager.runs import ActiveRun, ActiveRuns
 from workflow_server.manager.served import ServedWorkflow
@@ -94,6 +103,7 @@ class HandlerManager:
         self._runs = ActiveRuns(current_host(), self._store, self._news, self._options.idle_timeout)
         self._revival = Revival(self._workflows, self._store, self._runs)
         self._runs.on_release = self._revival.look_at_timers
+        self._runs.on_refusal = self._revival.note_refusal
         if self._store.keeps_parts:
             self._revival.begin()
 
@@ -117,10 +127,13 @@ class HandlerManager:
         """Do what `command` says and return what came of it."""
         try:
             return await self._execute(command)
-        except StoreError:
+        except StoreError as error:
             if self._runs is None:
                 return STOPPING  # what the store could not do any more, the next server's will
-            raise
+            if not isinstance(error, StoreUnavailable):
+                raise
+            log.warning("A request could not be served: %s", error)
+            return STORE_IS_OUT
 
     async def _execute(self, command: Command) -> Outcome:
         match command:
@@ -185,23 +198,21 @@ class HandlerManager:
             return done or await self._send_now(command)
 
     async def _send_now(self, command: SendEvent) -> Outcome:
-        found = await self._running(command.handler_id)
-        if isinstance(found, Refused):
-            return found
-        wait = None if command.waiter_id is None else wait_named(command.waiter_id, found.runner.plan.run_id)
-        if wait is None and command.waiter_id is not None:
-            return stale(command.waiter_id)
         try:
+            found = await self._running(command.handler_id)
+            if isinstance(found, Refused):
+                return found
+            wait = None if command.waiter_id is None else wait_named(command.waiter_id, found.runner.plan.run_id)
+            if wait is None and command.waiter_id is not None:
+                return stale(command.waiter_id)
             event = found.served.read_event(command.event)
             refusal = await found.send(event, command.step, wait, command.keys)
         except EventValidationError as error:
             return invalid(str(error))
         except SerializationError as error:
             return invalid(f"Failed to send event: {error}")
-        except StoreError:  # somebody else removed it in this moment, unless this is the stop
-            if self._runs is None:
-                raise
-            return NO_HANDLER
+        except StoreError as error:
+            return await self._let_go(command.handler_id, error)
         match refusal:
             case Misdirected():
                 return invalid(f"Failed to send event: {refusal.describe(type(event))}")
@@ -217,8 +228,10 @@ class HandlerManager:
             run = await self._revival.open(handler_id)
         except Blocked as error:
             return Refused(Refusal.CONFLICT, f"Handler '{handler_id}' can't go on: {error}")
-        if run is not None and run.runner.run.ending is None:
-            return run
+        if run is not None:
+            if run.runner.run.ending is None:
+                return run
+            await run.journal.settled()  # nobody may hear of an end that is not committed
         known = run is not None or await self._store.handler(handler_id) is not None
         return Refused(Refusal.CONFLICT, "Workflow already completed") if known else NO_HANDLER
 
@@ -229,16 +242,25 @@ class HandlerManager:
         if record is None or (record.status != "running" and not command.purge):
             return NO_HANDLER
         unstopped: tuple[str, ...] = ()
+        cancelled = True
         try:
             run = await self._revival.open(command.handler_id)
             if run is not None:
                 unstopped = await run.runner.cancel(self._options.cancel_within)
+            cancelled = run is not None and run.runner.run.ending == "cancelled"
         except Blocked:
-            await self._revival.cancel_blocked(command.handler_id)
-        except StoreError:  # likewise
-            if self._runs is None:
-                raise
-            return NO_HANDLER
+            if not await self._revival.cancel_blocked(command.handler_id):
+                return CHANGED_MEANWHILE
+        except TimeoutError:
+            return CANCEL_NOT_STORED
+        except StoreError as error:
+            return await self._let_go(command.handler_id, error)
         if not command.purge:
-            return Cancelled(unstopped)
+            return Cancelled(unstopped) if cancelled else NO_HANDLER  # it may have ended by itself meanwhile
         return Deleted(unstopped) if await self._store.delete(command.handler_id) else NO_HANDLER
+
+    async def _let_go(self, handler_id: str, error: StoreError) -> Refused:
+        """Answer for a run that the store let go of: somebody removed it, or one of its batches can't be stored."""
+        if self._runs is None or isinstance(error, StoreUnavailable):
+            raise error
+        return NO_HANDLER if await self._store.handler(handler_id) is None else LET_GO

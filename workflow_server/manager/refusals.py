@@ -5,7 +5,18 @@ from __future__ import annotations
 from workflow_server.api.outcomes import Refusal, Refused
 
 NO_HANDLER = Refused(Refusal.NOT_FOUND, "Handler not found")
-STOPPING = Refused(Refusal.UNAVAILABLE, "The server is stopping; try again soon.", retry_after=1)
+UNSTORABLE = Refused(Refusal.INVALID, "The store refused what the run begins with.")
+
+
+def _later(detail: str) -> Refused:
+    return Refused(Refusal.UNAVAILABLE, detail, retry_after=1)
+
+
+STOPPING = _later("The server is stopping; try again soon.")
+STORE_IS_OUT = _later("The store can't be reached for now; try again soon.")
+CANCEL_NOT_STORED = _later("The cancel is not stored yet, because the store can't be reached for now; ask again soon.")
+CHANGED_MEANWHILE = _later("Somebody else changed the handler in this very moment; ask again.")
+LET_GO = _later("The store refused what the run wrote, and it is loaded again; try again soon.")
 
 
 def invalid(detail: str) -> Refused:
@@ -20,8 +31,7 @@ def already_running(handler_id: str) -> Refused:
 
 def still_running(handler_id: str) -> Refused:
     """Return the answer to who waited for the end of a run in vain."""
-    detail = f"The server is stopping before the run has ended; ask for handler {handler_id} later."
-    return Refused(Refusal.UNAVAILABLE, detail, retry_after=1)
+    return _later(f"The server is stopping before the run has ended; ask for handler {handler_id} later.")
 
 
 def stale(waiter_id: str) -> Refused:

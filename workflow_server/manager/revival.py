@@ -2,11 +2,16 @@
 
 A run that can't be loaded (its workflow is not served, a class is gone, a part can't be read) stays `running` with
 the phase `blocked` and the reason as its error, and is tried again at the next start. It never stops the others.
+
+A run that the store refused to write is loaded again from what the store has, after a pause. One that is refused time
+and again, because it does the same each time, is blocked in the end.
 """
 
 from __future__ import annotations
 
 import logging
+import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -21,7 +26,7 @@ from workflow_server.manager.runs import ActiveRun, ActiveRuns
 from workflow_server.manager.served import ServedWorkflow
 from workflow_server.runtime.ids import new_id
 from workflow_server.runtime.publications import record_of
-from workflow_server.stores.base import AbstractWorkflowStore, Batch, StoredRun
+from workflow_server.stores.base import AbstractWorkflowStore, Batch, StoredRun, Verdict
 from workflow_server.wire.records import EventRecord, HandlerRecord
 
 log = logging.getLogger("workflow_server")
@@ -30,6 +35,8 @@ PAGE = 100
 """How many unfinished runs are looked up at a time."""
 RETRY_SECONDS = 1.0
 """Pause before a store that was out is asked again."""
+RELOAD_SECONDS = (1.0, 5.0, 30.0)
+"""Pauses before a run is loaded again, if the store refused to write it or failed at loading it."""
 LONGEST_SLEEP = 3600.0
 """Seconds after which timers are looked up again in any case."""
 
@@ -52,6 +59,10 @@ class Revival:
         self._store = store
         self._runs = runs
         self._loading: dict[str, anyio.Event] = {}
+        self._refusals: Counter[str] = Counter()
+        """How often the store has refused to write a run, by id."""
+        self._again: dict[str, tuple[float, int]] = {}
+        """Handlers to open again: at which loop time, and for the how manieth time."""
         self._timers_changed = anyio.Event()
         self._scope = anyio.CancelScope()
         self._ended = anyio.Event()
@@ -87,16 +98,26 @@ class Revival:
             await loading.wait()
         return run
 
-    async def cancel_blocked(self, handler_id: str) -> None:
-        """Cancel a run that can't be loaded; does nothing if it is over meanwhile."""
+    def note_refusal(self, handler_id: str, run_id: str) -> None:
+        """The store has refused to write a run, which was dropped: load it again."""
+        self._refusals[run_id] += 1
+        self._open_later(handler_id, self._refusals[run_id])
+        self._timers_changed.set()
+
+    async def cancel_blocked(self, handler_id: str) -> bool:
+        """Cancel a run that can't be loaded.
+
+        Returns:
+            `False` if somebody else has changed the run meanwhile.
+        """
         record = await self._store.handler(handler_id)
         stored = None if record is None else await self._store.load(record.run_id)
         if stored is None or stored.record.status != "running":
-            return
+            return False
         at = self._runs.host.clock()
         cancelled = record_of(Publication(stored.next_sequence, at, RunCancelled()))
         over = replace(stored.record, status="cancelled", phase="done", error=None, updated_at=at, completed_at=at)
-        await self._write(stored, over, events=(cancelled,), parts=dict.fromkeys(stored.parts))
+        return await self._write(stored, over, events=(cancelled,), parts=dict.fromkeys(stored.parts))
 
     # In the background
 
@@ -106,18 +127,20 @@ class Revival:
                 await self._insist(self._resume_all)
                 while True:
                     await self._insist(self._wake_due)
-        except Exception:
-            log.exception("Runs are no longer brought back into memory by themselves")
         finally:
             self._ended.set()
 
     async def _insist(self, act: Callable[[], Awaitable[None]]) -> None:
-        """Do what `act` does, again from its beginning for as long as the store is out."""
+        """Do what `act` does, again from its beginning for as long as the store fails, in whatever way."""
+        told = False
         while True:
             try:
                 return await act()
-            except StoreUnavailable as error:
-                log.warning("Runs are brought back into memory when the store is back: %s", error)
+            except Exception as error:
+                if not told:
+                    unforeseen = not isinstance(error, StoreError)
+                    log.warning("Runs come back into memory when the store is back: %s", error, exc_info=unforeseen)
+                told = True
             await anyio.sleep(RETRY_SECONDS)
 
     async def _resume_all(self) -> None:
@@ -132,6 +155,7 @@ class Revival:
     async def _wake_due(self) -> None:
         """Load the runs whose timer is due, then sleep until the next one is."""
         self._timers_changed = anyio.Event()
+        await self._open_again()
         clock, cursor = self._runs.host.clock, None
         while True:
             page, cursor = await self._store.unfinished(cursor, PAGE, asleep=True, due_by=clock())
@@ -141,16 +165,34 @@ class Revival:
                 break
         now = clock()
         due = await self._store.next_due(now)
-        with anyio.move_on_after(min(LONGEST_SLEEP, LONGEST_SLEEP if due is None else max(0.0, due - now))):
+        again = min((at for at, _ in self._again.values()), default=math.inf) - self._runs.host.port.now()
+        with anyio.move_on_after(max(0.0, min(LONGEST_SLEEP, math.inf if due is None else due - now, again))):
             await self._timers_changed.wait()
 
-    async def _try_to_open(self, handler_id: str) -> None:
+    def _open_later(self, handler_id: str, time: int) -> None:
+        pause = RELOAD_SECONDS[min(time, len(RELOAD_SECONDS)) - 1]
+        self._again.setdefault(handler_id, (self._runs.host.port.now() + pause, time))
+
+    async def _open_again(self) -> None:
+        for handler_id, (at, time) in list(self._again.items()):
+            if at <= self._runs.host.port.now():
+                del self._again[handler_id]
+                try:
+                    await self._try_to_open(handler_id, time)
+                except StoreUnavailable:
+                    self._again[handler_id] = (at, time)
+                    raise
+
+    async def _try_to_open(self, handler_id: str, time: int = 0) -> None:
         try:
             run = await self.open(handler_id)
             if run is not None:
                 await run.journal.settled()
         except StoreUnavailable:
             raise
+        except StoreError as error:
+            log.warning("Handler %s is not resumed yet: %s", handler_id, error)
+            self._open_later(handler_id, time + 1)
         except WorkflowError as error:
             log.warning("Handler %s is not resumed: %s", handler_id, error)
 
@@ -163,10 +205,12 @@ class Revival:
             if stored is None or stored.record.status != "running":
                 return None
             try:
+                if self._refusals[record.run_id] > len(RELOAD_SECONDS):
+                    raise LoadError("the store refuses what it writes, each time it is tried; the log says why")
                 return await self._revive(stored)
             except StoreError:
                 raise  # the store's trouble, not the run's
-            except (LoadError, LookupError, ValueError, WorkflowError) as error:
+            except Exception as error:  # whatever is wrong with it is its own matter
                 await self._block(stored, str(error))
                 raise Blocked(str(error)) from error
         finally:
@@ -207,7 +251,7 @@ class Revival:
         *,
         events: tuple[EventRecord, ...] = (),
         parts: Mapping[str, str | None] = MappingProxyType({}),
-    ) -> None:
+    ) -> bool:
         batch = Batch(
             handler=record,
             version=stored.version + 1,
@@ -218,4 +262,4 @@ class Revival:
             alive=stored.alive,
             write_id=new_id(),
         )
-        await self._store.commit([batch])
+        return await self._store.commit([batch]) == [Verdict.DONE]

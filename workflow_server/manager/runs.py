@@ -120,7 +120,10 @@ class ActiveRuns:
         self._idle_timeout = idle_timeout if store.keeps_parts else None
         self.on_release: Callable[[], None] | None = None
         """Called when a run has left memory."""
-        self._stopping = False
+        self.on_refusal: Callable[[str, str], None] | None = None
+        """Called with handler and run when a run was dropped because the store refused a batch."""
+        self.stopping = False
+        """Whether no run begins or goes on any more."""
 
     def get(self, handler_id: str) -> ActiveRun | None:
         """Return the live run of a handler, or `None`."""
@@ -214,7 +217,7 @@ class ActiveRuns:
         return run
 
     def _check_open(self) -> None:
-        if self._stopping:
+        if self.stopping:
             raise StoreError("The server is stopping: no run begins or goes on")
 
     def _add(self, run: ActiveRun) -> ActiveRun:
@@ -230,6 +233,8 @@ class ActiveRuns:
         run.journal.let_go()
         if run.idle_alarm is not None:
             run.idle_alarm.cancel()
+        if run.journal.refusal is not None and self.on_refusal is not None and not self.stopping:
+            self.on_refusal(run.handler_id, run.runner.plan.run_id)
 
     # Leaving memory
 
@@ -253,7 +258,7 @@ class ActiveRuns:
 
     def _release(self, run: ActiveRun) -> None:
         run.idle_alarm = None
-        if self._stopping or run.runner.dropped:
+        if self.stopping or run.runner.dropped:
             return
         if not run.only_waits:
             self._set_idle_alarm(run)
@@ -268,7 +273,7 @@ class ActiveRuns:
         Returns:
             Names of the steps that ignored being cancelled, and are left to themselves.
         """
-        self._stopping = True
+        self.stopping = True
         runners = [run.runner for run in self._by_handler.values()]
         for runner in runners:
             runner.hold()

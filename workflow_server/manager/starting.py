@@ -12,7 +12,14 @@ from workflow_server.manager.description import NO_WORKFLOW
 from workflow_server.manager.ending import Endings, finished
 from workflow_server.manager.once import Once
 from workflow_server.manager.options import ManagerOptions
-from workflow_server.manager.refusals import NO_HANDLER, STOPPING, already_running, invalid, still_running
+from workflow_server.manager.refusals import (
+    NO_HANDLER,
+    STOPPING,
+    UNSTORABLE,
+    already_running,
+    invalid,
+    still_running,
+)
 from workflow_server.manager.runs import ActiveRun, ActiveRuns
 from workflow_server.manager.served import ServedWorkflow, WrongStartEvent
 from workflow_server.runtime.ids import new_id
@@ -105,8 +112,8 @@ class Starting:
                 return already_running(handler_id)
             case Verdict.TAKEN:  # whoever asked for it before went away before it was committed
                 return await self._once.done(command.keys, None) or NO_HANDLER
-            case Verdict.STALE:
-                return STOPPING  # a stop that gave up a failing store: the run was never written
+            case Verdict.STALE:  # never written: at the stop a failing store was given up, else it can't hold it
+                return STOPPING if runs.stopping else UNSTORABLE
 
     def _refuse_context(self) -> str:
         if not self._options.accept_context_api:

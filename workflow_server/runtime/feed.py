@@ -11,11 +11,15 @@ from weakref import WeakValueDictionary
 
 import anyio
 
+from workflow_server.errors import StoreUnavailable
 from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery
 from workflow_server.wire.records import EventRecord, HandlerRecord
 
 PAGE = 256
 """How many events a reader takes from the store at a time."""
+
+RETRY_SECONDS = 1.0
+"""Pause before a store that was out is asked again."""
 
 HANDLERS_PAGE = 100
 """How many handlers a listing takes from the store at a time."""
@@ -76,9 +80,14 @@ class EventFeed:
         """Return the next page, waiting for one; `None` at the end."""
         while not self._ended:
             note = self._news.listen(self._run_id)
-            # In this order: a run that is over by now has all its events in the page read next.
-            run = await self._store.run(self._run_id)
-            page = await self._store.events(self._run_id, self._after, PAGE)
+            try:
+                # In this order: a run that is over by now has all its events in the page read next.
+                run = await self._store.run(self._run_id)
+                page = await self._store.events(self._run_id, self._after, PAGE)
+            except StoreUnavailable:
+                # Seen as silence; who reads has nothing to gain from a cut.
+                await anyio.sleep(RETRY_SECONDS)
+                continue
             if page:
                 end = next((place for place, event in enumerate(page, 1) if event.stops), None)
                 page = page[:end]

@@ -132,13 +132,18 @@ class Runner:
         """End the run and stop its steps.
 
         Args:
-            within: Seconds to wait for steps to stop.
+            within: Seconds to wait for the commit at most, and then again for steps to stop.
 
         Returns:
             Names of the steps that have not stopped by then; they are left to themselves, unheard.
+
+        Raises:
+            StoreError: The run was dropped.
+            TimeoutError: The store has not written it by then. It is written when the store is back.
         """
         self.request_cancel()
-        await self.journal.settled()
+        with anyio.fail_after(within):
+            await self.journal.settled()
         return await self.stop_steps(within)
 
     def request_cancel(self) -> None:
