@@ -285,8 +285,8 @@ async def test_a_store_that_fails_at_loading_for_no_named_reason_is_asked_again(
     [
         ({"start": None}, "start event: the store does not have it"),
         ({"shape": None}, "shape: the store does not have it"),
-        ({"head": "[]"}, "head: TypeError"),
-        ({"head": "{"}, "head: JSONDecodeError"),
+        ({"head": "[]"}, "head: list indices must be"),
+        ({"head": "{"}, "head: Expecting property name"),
         ({"parts": {"item/0": "{}"}}, "item/0: it has no 'last_failure'"),
         (
             {"parts": {"said/0/1": '{"item": 0, "place": 1, "digest": "x"}'}},

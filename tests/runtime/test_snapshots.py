@@ -484,7 +484,7 @@ async def test_typed_state_comes_back_typed() -> None:
         ({"state": {"state_data": {"_data": {"a": "no json"}}}}, "Failed to deserialize"),
         ({"is_running": True}, "holds none"),
         ({"is_running": True, "run": {}}, "malformed at run.head"),
-        ({"is_running": True, "run": {"head": {}, "parts": {}}}, "can't be read: 'started'"),
+        ({"is_running": True, "run": {"head": {}, "parts": {}}}, "can't be read: head: it has no 'next_item'"),
         ({"is_running": True, "run": {"head": {}, "parts": {"item/1": {}}}}, "can't be read"),
     ],
 )

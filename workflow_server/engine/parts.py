@@ -161,8 +161,10 @@ class PartReader:
             fields = json.loads(head)
             run.next_item, run.next_sequence = fields["next_item"], fields["next_sequence"]
             run.places, run.idle, run.started = fields["places"], fields["idle"], fields["started"]
-        except (ValueError, LookupError, TypeError) as error:
-            raise LoadError(f"head: {error!r}") from error
+        except KeyError as error:
+            raise LoadError(f"head: it has no {error}") from error
+        except (ValueError, TypeError) as error:
+            raise LoadError(f"head: {error}") from error
         loaded = [self._located(key, text, shape) for key, text in parts.items()]
         try:
             loaded.sort(key=lambda part: part.place)

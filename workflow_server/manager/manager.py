@@ -103,8 +103,8 @@ class HandlerManager:
         self._runs = ActiveRuns(current_host(), self._store, self._news, self._options.idle_timeout)
         self._revival = Revival(self._workflows, self._store, self._runs)
         self._runs.on_release = self._revival.look_at_timers
-        self._runs.on_refusal = self._revival.note_refusal
         if self._store.keeps_parts:
+            self._runs.on_refusal = self._revival.note_refusal
             self._revival.begin()
 
     async def halt(self) -> None:
