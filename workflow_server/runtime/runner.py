@@ -1,9 +1,8 @@
 """The runner: one run alive in memory.
 
-It turns what happens (a step returns, an event is sent, an alarm rings) into inputs, has the engine reduce
-each at once, hands the reaction to the journal, and performs the effects when the journal says so. Steps are
-executed by workers: a worker whose step returns goes on with the next one that is ready, so that a chain of
-steps costs one task and not one each.
+It turns what happens (a step returns, an event is sent, an alarm rings) into inputs, has the engine reduce each at once,
+hands the reaction to the journal, and performs the effects when the journal says so. Steps are executed by workers: a
+worker whose step returns goes on with the next one that is ready, so that a chain of steps costs one task, not one each.
 """
 
 from __future__ import annotations
@@ -129,17 +128,13 @@ class Runner:
         return message_of(event, encode_event(event) if self.journal.encodes else None)
 
     async def cancel(self, within: float) -> tuple[str, ...]:
-        """End the run and stop its steps.
+        """End the run and stop its steps; return the names of those that did not stop, and are left to themselves.
 
         Args:
             within: Seconds to wait for the commit at most, and then again for steps to stop.
 
-        Returns:
-            Names of the steps that have not stopped by then; they are left to themselves, unheard.
-
         Raises:
-            StoreError: The run was dropped.
-            TimeoutError: The store has not written it by then. It is written when the store is back.
+            StoreError, TimeoutError: The run was dropped, or the store has not written its end yet.
         """
         self.request_cancel()
         with anyio.fail_after(within):
