@@ -1,8 +1,8 @@
 """The runner: one run alive in memory.
 
-It turns what happens (a step returns, an event is sent, an alarm rings) into inputs, has the engine reduce each at once,
+It turns what happens (a step returns, an event is sent, an alarm rings) into inputs, has the engine reduce each,
 hands the reaction to the journal, and performs the effects when the journal says so. Steps are executed by workers: a
-worker whose step returns goes on with the next one that is ready, so that a chain of steps costs one task, not one each.
+worker whose step returns goes on with the next one that is ready, so that a chain of steps costs one task and not many.
 """
 
 from __future__ import annotations
