@@ -31,6 +31,8 @@ class Foreign:
     requirements: tuple[str, ...]
     override: str
     """Environment variable that names a Python which has them already."""
+    without: tuple[str, ...] = ()
+    """Distributions that come along and are taken out again."""
 
 
 PEER = Foreign(
@@ -42,6 +44,16 @@ PEER = Foreign(
 
 CLIENT = Foreign("client", ("llama-agents-client==0.4.1",), "WORKFLOW_SERVER_CLIENT_PYTHON")
 """The peer's official client alone, as its users install it."""
+
+
+AGENTS = Foreign(
+    "agents",
+    # With pydantic 2.14 this version of llama-index-core can't write a chat history down. h11 and anyio are for us.
+    ("llama-index-core==0.14.25", "pydantic==2.12.*", "h11>=0.16", "anyio>=4.16"),
+    "WORKFLOW_SERVER_AGENTS_PYTHON",
+    without=("llama-index-workflows",),
+)
+"""LlamaIndex's agents without the engine that they run on."""
 
 
 class Unavailable(Exception):
@@ -65,27 +77,31 @@ def interpreter(foreign: Foreign, *, minutes: float = 5.0) -> Path:
         return Path(given)
     home = _HOME / f"{foreign.name}-{sys.version_info.major}.{sys.version_info.minor}"
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    complete, wanted = home / "holds.txt", "\n".join(foreign.requirements)
+    complete = home / "holds.txt"
+    wanted = "\n".join((*foreign.requirements, *(f"not {name}" for name in foreign.without)))
     if complete.is_file() and complete.read_text() == wanted and python.is_file():
         return python
     shutil.rmtree(home, ignore_errors=True)
     venv.create(home, with_pip=True)
-    _install(python, foreign.requirements, minutes)
+    _pip(python, "install", foreign.requirements, minutes)
+    if foreign.without:
+        _pip(python, "uninstall", ("--yes", *foreign.without), minutes)
     complete.write_text(wanted)
     return python
 
 
-def _install(python: Path, requirements: Sequence[str], minutes: float) -> None:
-    pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1")
+def _pip(python: Path, verb: str, arguments: Sequence[str], minutes: float) -> None:
+    pip = (str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "--retries", "1", verb)
+    what = f"pip {verb} {', '.join(arguments)}"
     try:
         done = subprocess.run(
-            [*pip, *requirements], capture_output=True, text=True, timeout=minutes * 60, env=clean(), check=False
+            [*pip, *arguments], capture_output=True, text=True, timeout=minutes * 60, env=clean(), check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"installing {', '.join(requirements)} took more than {minutes:g} minutes") from error
+        raise Unavailable(f"{what} took more than {minutes:g} minutes") from error
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
-        raise Unavailable(f"{', '.join(requirements)} could not be installed: {last[0]}")
+        raise Unavailable(f"{what} failed: {last[0]}")
 
 
 def clean() -> dict[str, str]:

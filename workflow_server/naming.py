@@ -18,7 +18,7 @@ from contextvars import ContextVar
 PUBLIC_MODULES = {
     "workflow_server.events": "workflows.events",
     "workflow_server.errors": "workflows.errors",
-    "workflow_server.runtime.state_store": "workflows.context.state_store",
+    "workflow_server.runtime.states": "workflows.context.state_store",
 }
 """Modules of ours whose classes carry the name of the documented module on the wire."""
 

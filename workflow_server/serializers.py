@@ -5,6 +5,9 @@ components (objects with `class_name`, `to_dict` and `from_dict`) as `{"__is_com
 "value", "qualified_name"}`. What JSON has no word for is refused rather than changed in passing:
 a set or a date that came back as a list or a string would be a different value.
 
+A dictionary that merely looks like one of them, because a client sent it so, is wrapped as `{"__is_plain": true,
+"value"}`: what was written without a class never comes back as an object.
+
 A serializer with a list of types finds classes only there; without one it imports them by name,
 so text from elsewhere must not reach it.
 """
@@ -27,6 +30,8 @@ from workflow_server.naming import TypeTable, only_these, qualified_name, resolv
 
 _MODEL = "__is_pydantic"
 _COMPONENT = "__is_component"
+_PLAIN = "__is_plain"
+_TAGS = frozenset((_MODEL, _COMPONENT, _PLAIN))
 
 
 class BaseSerializer(ABC):
@@ -133,6 +138,8 @@ class JsonSerializer(BaseSerializer):
             return self._construct(fields, "model_validate")
         if fields.get(_COMPONENT) and "qualified_name" in fields:
             return self._construct(fields, "from_dict")
+        if fields.get(_PLAIN) is True and isinstance(fields.get("value"), dict):
+            fields = fields["value"]
         return {key: self.deserialize_value(one) for key, one in fields.items()}
 
     def _construct(self, fields: dict[str, Any], method: str) -> Any:
@@ -227,7 +234,8 @@ def _encode(value: Any, place: str) -> Any:
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, dict):
-        return {_key(key, place): _encode(one, f"{place}[{key!r}]") for key, one in whole.items()}
+        encoded = {_key(key, place): _encode(one, f"{place}[{key!r}]") for key, one in whole.items()}
+        return encoded if _TAGS.isdisjoint(encoded) else {_PLAIN: True, "value": encoded}
     if isinstance(value, (list, tuple)):
         return [_encode(one, f"{place}[{index}]") for index, one in enumerate(whole)]
     if isinstance(value, type):

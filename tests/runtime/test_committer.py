@@ -68,7 +68,7 @@ class Server:
 
     def start(self, workflow: Workflow, handler_id: str = "h", state: dict[str, str] | None = None) -> ActiveRun:
         served = ServedWorkflow("served", workflow, ())
-        return self.runs.start(served, handler_id, StartEvent(), state or {})
+        return self.runs.start(served, handler_id, served.load_state(state or {}), StartEvent())
 
     def feed(self, run: ActiveRun, after: int = -1) -> EventFeed:
         return EventFeed(self.store, self.news, run.runner.plan.run_id, after)

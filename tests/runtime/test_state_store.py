@@ -13,13 +13,8 @@ import pytest
 from pydantic import BaseModel, Field
 
 from workflow_server.errors import SerializationError, WorkflowRuntimeError
-from workflow_server.runtime.state_store import (
-    DictState,
-    InMemoryStateStore,
-    UnserializableKeyWarning,
-    load_state,
-    new_state,
-)
+from workflow_server.runtime.state_store import DictState, InMemoryStateStore, UnserializableKeyWarning
+from workflow_server.runtime.states import load_state, new_state
 from workflow_server.serializers import JsonSerializer
 
 

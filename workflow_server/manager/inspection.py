@@ -12,7 +12,7 @@ from workflow_server.engine.inputs import WaitName
 from workflow_server.engine.parts import encode_part
 from workflow_server.manager.runs import ActiveRun
 from workflow_server.manager.served import ServedWorkflow
-from workflow_server.runtime.state_store import WHOLE
+from workflow_server.runtime.states import WHOLE
 from workflow_server.stores.base import AbstractWorkflowStore
 from workflow_server.wire.records import HandlerRecord
 

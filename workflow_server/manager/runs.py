@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import Any
 
 import anyio
 
@@ -17,6 +18,9 @@ from workflow_server.runtime.feed import News
 from workflow_server.runtime.host import Host
 from workflow_server.runtime.ids import new_id
 from workflow_server.runtime.runner import Runner
+from workflow_server.runtime.snapshot import ResumableRun
+from workflow_server.runtime.start_event import beginning
+from workflow_server.runtime.state_store import InMemoryStateStore
 from workflow_server.runtime.stored_journal import StoredJournal
 from workflow_server.stores.base import AbstractWorkflowStore, StoredRun, Verdict
 from workflow_server.wire.records import HandlerRecord, IdempotencyKey
@@ -133,30 +137,30 @@ class ActiveRuns:
         self,
         served: ServedWorkflow,
         handler_id: str,
-        event: Event,
-        state: Mapping[str, str],
+        store: InMemoryStateStore[Any],
+        given: Event | ResumableRun,
         keys: tuple[IdempotencyKey, ...] = (),
     ) -> ActiveRun:
-        """Begin a run; it is accepted once its first commit is.
+        """Begin a run, or go on with one that a snapshot told of; it is accepted once its first commit is.
 
         Args:
             served: The workflow.
             handler_id: Its handler, which has no live run.
-            event: Its start event.
-            state: What an earlier run of the handler left.
+            store: The state that it begins with.
+            given: Its start event, or the run to go on with.
             keys: Committed with the start.
 
         Raises:
             SerializationError: The start event or the state can't be encoded.
             StoreError: The runs are being stopped.
-            ValueError: The state can't be read.
             WorkflowRuntimeError: Runs of the same `Workflow` instance are alive on another event loop.
         """
         self._check_open()
         served.workflow.settle_on(self.host)
         # In whole microseconds, as it is shown, so that filters by what was shown are exact.
         run_id, now = new_id(), round(self.host.clock(), 6)
-        runner = served.make_runner(self.host, run_id, state)
+        resumed = given if isinstance(given, ResumableRun) else None
+        runner = served.make_runner(self.host, run_id, store, None if resumed is None else resumed.run)
         record = HandlerRecord(
             handler_id=handler_id,
             workflow_name=served.name,
@@ -167,11 +171,12 @@ class ActiveRuns:
             updated_at=now,
         )
         runner.journal = journal = StoredJournal(self._committer, runner, record)
-        start = runner.message(event)  # refused now if it can't be encoded, before anything is written
+        # Refused now if it can't be encoded, before anything is written.
+        start = given.start if isinstance(given, ResumableRun) else runner.message(given)
         image = runner.store.bind(journal, served.workflow.serializer)
         run = self._add(ActiveRun(handler_id, served, runner, journal))
         journal.prepare(start, image, keys)
-        if not served.workflow.launch(runner, lambda: runner.begin(start)):
+        if not served.workflow.launch(runner, beginning(runner, start, resumed)):
             journal.touch({})
         return run
 
@@ -199,7 +204,7 @@ class ActiveRuns:
         self._check_open()
         served.workflow.settle_on(self.host)
         record = stored.record
-        runner = served.make_runner(self.host, record.run_id, stored.state, loaded)
+        runner = served.make_runner(self.host, record.run_id, served.load_state(stored.state), loaded)
         start = None if loaded.started else served.read_stored_start(stored)
         runner.journal = journal = StoredJournal(self._committer, runner, record, stored)
         runner.store.bind(journal, served.workflow.serializer)

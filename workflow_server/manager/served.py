@@ -22,8 +22,11 @@ from workflow_server.naming import TypeTable, qualified_name
 from workflow_server.runtime.event_types import EventTypes
 from workflow_server.runtime.host import Host
 from workflow_server.runtime.runner import Runner
-from workflow_server.runtime.state_store import DictState, InMemoryStateStore, load_state
+from workflow_server.runtime.snapshot import Restored, SnapshotReader
+from workflow_server.runtime.state_store import InMemoryStateStore
+from workflow_server.runtime.states import DictState, load_state
 from workflow_server.runtime.workflow import Workflow
+from workflow_server.serializers import JsonSerializer, PickleSerializer, TrustingJsonSerializer
 from workflow_server.stores.base import StoredRun
 from workflow_server.wire.envelopes import EventValidationError, explain, read_event
 
@@ -75,6 +78,18 @@ class ServedWorkflow:
             EventValidationError: It stands for none that this workflow knows; the text says why.
         """
         return read_event(given, self._events)
+
+    def read_context(self, given: dict[str, Any]) -> Restored:
+        """Return what a client's snapshot tells of. It may name the workflow's own classes only.
+
+        Raises:
+            ContextSerdeError: It can't be read; the text says why.
+        """
+        values = self.workflow.serializer
+        if isinstance(values, (TrustingJsonSerializer, PickleSerializer)) or not isinstance(values, JsonSerializer):
+            values = JsonSerializer(allowed_types=self.workflow.definition.type_table)
+        known = EventTypes((*self.workflow.events, *self.additional_events), subclasses=False)
+        return SnapshotReader(self.workflow.shape, known.need, values).read(given)
 
     # What it is made of
 
@@ -128,20 +143,24 @@ class ServedWorkflow:
         except ValidationError as error:
             raise ValueError(explain(cls.__name__, error)) from error
 
-    def make_runner(self, host: Host, run_id: str, state: Mapping[str, str], run: Run | None = None) -> Runner:
-        """Return a runner that is not begun, and without a journal.
-
-        Args:
-            host: The loop's shared means.
-            run_id: Its id.
-            state: What the run, or an earlier run of the handler, has in `ctx.store`, as JSON text by key.
-            run: The run, if it was loaded; `None` for a new one.
+    def load_state(self, state: Mapping[str, str]) -> InMemoryStateStore[Any]:
+        """Return `ctx.store` of a run, from what the run or an earlier one of its handler has stored.
 
         Raises:
             ValueError: The state can't be read, or its type has fields without defaults.
         """
         state_type = self.workflow.definition.state_type or DictState
-        store = InMemoryStateStore(load_state(state, state_type, self.workflow.serializer))
+        return InMemoryStateStore(load_state(state, state_type, self.workflow.serializer))
+
+    def make_runner(self, host: Host, run_id: str, store: InMemoryStateStore[Any], run: Run | None = None) -> Runner:
+        """Return a runner that is not begun, and without a journal.
+
+        Args:
+            host: The loop's shared means.
+            run_id: Its id.
+            store: What the run has in `ctx.store`.
+            run: The run, if it was loaded; `None` for a new one.
+        """
         return Runner(host, self.workflow.plan(run_id), store, run)
 
 

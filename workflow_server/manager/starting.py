@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from workflow_server.api.commands import StartRun
 from workflow_server.api.outcomes import Outcome, Refused, RunAccepted, RunFinished
-from workflow_server.errors import SerializationError
+from workflow_server.errors import ContextSerdeError, SerializationError
 from workflow_server.manager.description import NO_WORKFLOW
 from workflow_server.manager.ending import Endings, finished
 from workflow_server.manager.once import Once
@@ -23,6 +24,7 @@ from workflow_server.manager.refusals import (
 from workflow_server.manager.runs import ActiveRun, ActiveRuns
 from workflow_server.manager.served import ServedWorkflow, WrongStartEvent
 from workflow_server.runtime.ids import new_id
+from workflow_server.runtime.snapshot import Restored
 from workflow_server.stores.base import AbstractWorkflowStore, KeptKey, Verdict
 from workflow_server.wire.envelopes import EventValidationError
 from workflow_server.wire.records import HandlerRecord
@@ -84,11 +86,10 @@ class Starting:
         served = self._workflows.get(command.workflow)
         if served is None:
             return NO_WORKFLOW
-        if command.context:
-            return invalid(self._refuse_context())
         try:
-            event = served.read_start_event(command.start_event)
-        except WrongStartEvent as error:
+            restored = self._read_context(served, command.context)
+            given = restored.run or served.read_start_event(command.start_event)
+        except (ContextSerdeError, WrongStartEvent) as error:
             return invalid(str(error))
         except EventValidationError as error:
             return invalid(f"Validation error for 'start_event': {error}")
@@ -101,7 +102,8 @@ class Starting:
         if runs.get(handler_id) is not None:
             return already_running(handler_id)
         try:
-            run = runs.start(served, handler_id, event, state, command.keys)
+            store = restored.store or served.load_state(state)
+            run = runs.start(served, handler_id, store, given, command.keys)
             accepted = await run.accepted()
         except (SerializationError, ValueError) as error:
             return invalid(f"Validation error for 'start_event': {error}")
@@ -115,12 +117,17 @@ class Starting:
             case Verdict.STALE:  # never written: at the stop a failing store was given up, else it can't hold it
                 return STOPPING if runs.stopping else UNSTORABLE
 
-    def _refuse_context(self) -> str:
+    def _read_context(self, served: ServedWorkflow, context: dict[str, Any]) -> Restored:
+        if not context:
+            return Restored(None, None)
         if not self._options.accept_context_api:
-            return "Context API is disabled. Set accept_context_api=True on WorkflowServer to enable it."
-        return (
-            "This version of the server can't start from a context yet; continue a handler by its handler_id instead."
-        )
+            raise ContextSerdeError(
+                "Context API is disabled. Set accept_context_api=True on WorkflowServer to enable it."
+            )
+        try:
+            return served.read_context(context)
+        except ContextSerdeError as error:
+            raise ContextSerdeError(f"Error processing request body: {error}") from error
 
 
 def _as_accepted(record: HandlerRecord) -> HandlerRecord:

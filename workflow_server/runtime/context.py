@@ -14,7 +14,8 @@ from workflow_server.runtime.loop import call_on_loop
 from workflow_server.runtime.publications import result_of
 from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.snapshot import Restored, ResumableRun, write_snapshot
-from workflow_server.runtime.state_store import DictState, InMemoryStateStore, S, new_state
+from workflow_server.runtime.state_store import InMemoryStateStore
+from workflow_server.runtime.states import DictState, S, new_state
 from workflow_server.runtime.step_calls import StepCalls
 from workflow_server.serializers import BaseSerializer
 

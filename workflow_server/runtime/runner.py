@@ -90,7 +90,6 @@ class Runner:
 
     def begin(self, start: Message) -> None:
         """Start the run: its time begins to count."""
-        self.start = start
         self.timers.begin(0.0)
         self.apply(Started(self.host.clock(), start))
 

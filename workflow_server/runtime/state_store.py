@@ -8,38 +8,67 @@ earlier state sees it unchanged. Only writes are durable: what must survive goes
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Generic, Protocol
 
 import anyio
-from pydantic import BaseModel
 
-from workflow_server.errors import SerializationError, WorkflowRuntimeError
-from workflow_server.events import DictLikeModel
-from workflow_server.naming import qualified_name, resolve
-from workflow_server.runtime.paths import ABSENT, child_of, keys_of, storable, with_value
+from workflow_server.errors import WorkflowRuntimeError
+from workflow_server.runtime.paths import ABSENT, child_of, keys_of, with_value
+from workflow_server.runtime.states import (
+    DictState,
+    Image,
+    S,
+    UnserializableKeyWarning,
+    encode_state,
+    new_state,
+    read_payload,
+    write_payload,
+)
 from workflow_server.serializers import BaseSerializer, JsonSerializer
 
-WHOLE = ""
-"""The key under which a typed state is stored, in one piece."""
+__all__ = [
+    "DictState",
+    "InMemoryStateStore",
+    "StateStore",
+    "StateWriter",
+    "UnserializableKeyWarning",
+    "WorkflowRuntimeErrorInEdit",
+]
 
-Image = dict[str, str]
-"""A state as JSON text: by top-level key for free-form state, under `WHOLE` for typed state."""
 
+class StateStore(Protocol[S]):
+    """What programs may expect of any `ctx.store`; `InMemoryStateStore` says more of each method."""
 
-class DictState(DictLikeModel):
-    """Free-form state: any keys, by attribute or by subscript."""
+    @property
+    def state_type(self) -> type[S]:
+        """The class of the state."""
+        ...
 
+    async def get_state(self) -> S:
+        """Return the state itself."""
+        ...
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar as TypeVarWithDefault
+    async def set_state(self, state: S) -> None:
+        """Replace the state, or merge one of a parent type into it."""
+        ...
 
-    # People write `ctx: Context`; to type checkers that is a context with free-form state.
-    S = TypeVarWithDefault("S", bound=BaseModel, default=DictState)
-else:
-    S = TypeVar("S", bound=BaseModel)
+    async def get(self, path: str, default: Any = ...) -> Any:
+        """Return the value at a dotted path."""
+        ...
+
+    async def set(self, path: str, value: Any) -> None:
+        """Put a value at a dotted path."""
+        ...
+
+    async def clear(self) -> None:
+        """Reset the state to the defaults of its type."""
+        ...
+
+    def edit_state(self) -> AbstractAsyncContextManager[S]:
+        """Yield a copy that becomes the state when the block ends well."""
+        ...
 
 
 class StateWriter(Protocol):
@@ -80,7 +109,7 @@ class InMemoryStateStore(Generic[S]):
             SerializationError: A value can't be encoded; the message names its key.
         """
         self._serializer = serializer
-        self._image = self._encode(self._state)
+        self._image = encode_state(self._state, self._serializer)
         self._writer = writer
         return dict(self._image)
 
@@ -184,7 +213,7 @@ class InMemoryStateStore(Generic[S]):
         if self._writer is None:
             self._state = state
             return
-        image = self._encode(state)
+        image = encode_state(state, self._serializer)
         changes: dict[str, str | None] = {key: text for key, text in image.items() if self._image.get(key) != text}
         changes.update(dict.fromkeys(self._image.keys() - image.keys()))
         self._state, self._image = state, image
@@ -193,31 +222,13 @@ class InMemoryStateStore(Generic[S]):
 
     # Encoding
 
-    def _encode(self, state: BaseModel) -> Image:
-        if type(state) is not DictState:  # a subclass may declare fields beside its keys
-            return {WHOLE: self._text("the state", state)}
-        return {storable(key): self._text(f"state key {key!r}", value) for key, value in state.items()}
-
-    def _text(self, what: str, value: Any) -> str:
-        try:
-            return self._serializer.serialize(value)
-        except (ValueError, TypeError) as error:
-            raise SerializationError(f"{what} can't be stored: {error}") from error
-
     def to_dict(self, serializer: BaseSerializer) -> dict[str, Any]:
         """Return the state as a JSON-compatible dictionary that `from_dict` reads.
 
         Raises:
             ValueError: A value can't be encoded; the message names its key. The key `memory` is left out instead.
         """
-        state: BaseModel = self._state
-        data: Any
-        if type(state) is DictState:
-            data = {"_data": dict(_serialized(state, serializer))}
-        else:
-            data = serializer.serialize(state)
-        module, _, name = qualified_name(type(state)).rpartition(".")
-        return {"store_type": "in_memory", "state_type": name, "state_module": module, "state_data": data}
+        return write_payload(self._state, serializer)
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any], serializer: BaseSerializer) -> InMemoryStateStore[Any]:
@@ -226,35 +237,7 @@ class InMemoryStateStore(Generic[S]):
         Raises:
             ValueError: The payload is of another kind of store, or can't be decoded.
         """
-        if payload.get("store_type", "in_memory") != "in_memory":
-            raise ValueError(f"Unknown store_type {payload['store_type']!r}")
-        data = payload.get("state_data", {"_data": {}})
-        if isinstance(data, dict):
-            entries = cast("dict[str, str]", cast("dict[str, Any]", data).get("_data", {}))
-            return InMemoryStateStore(DictState(**{key: serializer.deserialize(text) for key, text in entries.items()}))
-        state = serializer.deserialize(cast(str, data))
-        if isinstance(state, dict):
-            find = serializer.resolve_class if isinstance(serializer, JsonSerializer) else resolve
-            state = find(f"{payload['state_module']}.{payload['state_type']}")(**state)
-        return InMemoryStateStore(cast(BaseModel, state))
-
-
-def _serialized(state: DictState, serializer: BaseSerializer) -> Iterator[tuple[str, str]]:
-    for key, value in state.items():
-        try:
-            yield key, serializer.serialize(value)
-        except ValueError as error:
-            if key != "memory":
-                raise ValueError(f"State key {key!r} can't be written: {error}") from error
-            warnings.warn(
-                f"State key {key!r} can't be written and was left out; set it again after reading the state",
-                UnserializableKeyWarning,
-                stacklevel=4,
-            )
-
-
-class UnserializableKeyWarning(UserWarning):
-    """The state's key `memory`, which often holds what can't be written, was left out."""
+        return InMemoryStateStore(read_payload(payload, serializer))
 
 
 class WorkflowRuntimeErrorInEdit(WorkflowRuntimeError, RuntimeError):
@@ -264,37 +247,3 @@ class WorkflowRuntimeErrorInEdit(WorkflowRuntimeError, RuntimeError):
         super().__init__(
             f"{method}() can't be used inside edit_state() of the same task: change the state that edit_state yields"
         )
-
-
-def new_state(state_type: type[S]) -> S:
-    """Return a state of `state_type` with its defaults.
-
-    Raises:
-        ValueError: A field has no default.
-    """
-    try:
-        return state_type()
-    except ValueError as error:
-        raise ValueError(
-            f"State type {state_type.__name__} needs a default for every field, because a run begins with it: {error}"
-        ) from error
-
-
-def load_state(image: Mapping[str, str], state_type: type[BaseModel], serializer: BaseSerializer) -> BaseModel:
-    """Return the state that was stored as `image`.
-
-    Raises:
-        ValueError: A value can't be decoded; the message names its key.
-    """
-    if not image:
-        return new_state(state_type)
-    values: dict[str, Any] = {}
-    for key, text in image.items():
-        try:
-            values[key] = serializer.deserialize(text)
-        except (ValueError, TypeError, LookupError) as error:
-            raise SerializationError(f"state key {key!r} can't be read: {error}") from error
-    whole = values.get(WHOLE)
-    if isinstance(whole, BaseModel):  # else it is the value of a key that happens to be empty
-        return whole
-    return DictState(**values) if state_type is DictState else state_type(**values)

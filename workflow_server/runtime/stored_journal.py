@@ -10,10 +10,11 @@ import anyio
 
 from workflow_server.engine.effects import Effect, Publication, Reaction
 from workflow_server.engine.inputs import StateWritten
-from workflow_server.engine.message import Message
+from workflow_server.engine.message import Message, kind_of
 from workflow_server.engine.parts import encode_head, encode_part
 from workflow_server.engine.state import Run
 from workflow_server.errors import StoreError
+from workflow_server.events import StartEvent
 from workflow_server.runtime.execution import current_execution
 from workflow_server.runtime.ids import new_id
 from workflow_server.runtime.publications import record_of
@@ -94,14 +95,22 @@ class StoredJournal:
         batch.keys += reaction.keys
         self._committer.mark(self)
 
-    def prepare(self, start: Message, state: Mapping[str, str], keys: tuple[IdempotencyKey, ...]) -> None:
-        """Have the first batch hold what the run begins with: its start event, its state, the keys of the request."""
-        kind, at = start.kind, self.record.started_at
-        record = EventRecord(-1, at, kind.type, kind.qualified_name, kind.types, start.value or "{}")
+    def prepare(self, start: Message | None, state: Mapping[str, str], keys: tuple[IdempotencyKey, ...]) -> None:
+        """Have the first batch hold what the run begins with.
+
+        Args:
+            start: Its start event, if it is known.
+            state: Its state.
+            keys: Those of the request.
+        """
+        kind, at = kind_of(StartEvent) if start is None else start.kind, self.record.started_at
+        value = None if start is None else start.value
+        record = EventRecord(-1, at, kind.type, kind.qualified_name, kind.types, value or "{}")
         assert self._runner is not None
         self._first = FirstBatch(record, self._runner.plan.shape.as_text)
         batch = self._gather()
         batch.state.update(state)
+        batch.changed.update(self._runner.run.parts())  # a run that came out of a snapshot has some
         batch.keys = keys
 
     def touch(self, state: Mapping[str, str | None]) -> None:

@@ -26,10 +26,14 @@ from workflow_server.runtime.plan import Plan
 from workflow_server.runtime.resource import ResourceManager, check_configs, check_factories
 from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.snapshot import SnapshotReader
-from workflow_server.runtime.start_event import start_event_of
-from workflow_server.serializers import BaseSerializer, JsonSerializer, TrustingJsonSerializer
+from workflow_server.runtime.start_event import beginning, start_event_of
+from workflow_server.serializers import BaseSerializer, TrustingJsonSerializer
 
 _NONE: Mapping[str, StepFunction[..., Any]] = MappingProxyType({})
+
+
+class WorkflowMeta(type):
+    """A metaclass that programs may derive theirs from; workflows have no need of it themselves."""
 
 
 class Workflow:
@@ -71,12 +75,12 @@ class Workflow:
         self._verbose = verbose
         self._disable_validation = disable_validation
         self._skip_graph_checks = check_names_of_graph_checks(skip_graph_checks)
-        self.workflow_name = workflow_name or routing_name(type(self))
+        self._name = workflow_name or routing_name(type(self))
         self._definition: Definition | None = None
         self._free_steps_seen: Mapping[str, StepFunction[..., Any]] | None = None
         self._shape: Shape | None = None
         self._validated: Definition | None = None
-        self._given_serializer = self._serializer = serializer
+        self._serializer = serializer
         self._resource_manager = resource_manager or ResourceManager()
         self._gate = Gate(num_concurrent_runs)
         self._host: Host | None = None
@@ -96,6 +100,11 @@ class Workflow:
         setattr(cls, FREE_STEPS, registered)
 
     # What it is made of
+
+    @property
+    def workflow_name(self) -> str:
+        """Its name for people."""
+        return self._name
 
     @property
     def definition(self) -> Definition:
@@ -131,19 +140,14 @@ class Workflow:
 
     @property
     def serializer(self) -> BaseSerializer:
-        """What encodes its state values."""
+        """What encodes its state values, and reads them where they were kept: it trusts the store."""
         if self._serializer is None:
-            self._serializer = JsonSerializer(allowed_types=list(self.definition.type_table))
+            return TrustingJsonSerializer(self.definition.type_table)
         return self._serializer
 
     def snapshot_reader(self, serializer: BaseSerializer | None = None) -> SnapshotReader:
-        """Return what reads snapshots of its runs that come from a trusted source.
-
-        Args:
-            serializer: Reads the values; by default the workflow's own, or one that imports any class.
-        """
-        values = serializer or self._given_serializer or TrustingJsonSerializer(self.definition.type_table)
-        return SnapshotReader(self.shape, EventTypes(self.events).need, values)
+        """Return what reads snapshots of its runs, with its own serializer or another one."""
+        return SnapshotReader(self.shape, EventTypes(self.events).need, serializer or self.serializer)
 
     @property
     def time_limit(self) -> float | None:
@@ -216,11 +220,9 @@ class Workflow:
         resumed = ctx.resumable
         if resumed is not None and resumed.run.shape != self.shape:
             raise ContextStateError(f"The context's run can't go on in {self.workflow_name}: it is another workflow's.")
-        start = (
-            message_of(start_event_of(self.start_event_class, start_event, kwargs))
-            if resumed is None
-            else resumed.start
-        )
+        start = None if resumed is None else resumed.start
+        if resumed is None:
+            start = message_of(start_event_of(self.start_event_class, start_event, kwargs))
         plan = self.plan(run_id or new_id())
         if plan.run_id in host.alive:
             raise RuntimeError(f"Workflow run with run_id {plan.run_id!r} already exists.")
@@ -229,15 +231,7 @@ class Workflow:
         log = EventLog(journal)
         ctx.attach(runner, log)
         runner.on_end.append(journal.close)
-        runner.start = start
-
-        def go() -> None:
-            if resumed is not None and resumed.run.started:
-                runner.revive({}, resumed.alive)
-            elif start is not None:  # a snapshot of a run that has not begun holds it
-                runner.begin(start)
-
-        self.launch(runner, go)
+        self.launch(runner, beginning(runner, start, resumed))
         return WorkflowHandler(runner, log, ctx)
 
     def plan(self, run_id: str) -> Plan:
