@@ -9,7 +9,7 @@ const KEY = "workflow-server:"; // Begins the names of what the browser keeps.
 
 const draw = makePage(dispatch);
 const timers = new Map();
-let state = initial(Object.fromEntries(["showInternal", "answered", "drafts"].map((name) => [name, recall(name)])));
+let state = initial(Object.fromEntries(["settings", "answered", "drafts", "inputs"].map((name) => [name, recall(name)])));
 let stream = null;
 let drawn = false;
 
@@ -32,7 +32,8 @@ const EFFECTS = {
     let input = { type: "unreachable", request };
     try {
       const response = await fetch(new URL(request.path, document.baseURI), { method: request.method, headers, body, signal: AbortSignal.timeout(PATIENCE) });
-      input = { type: "answer", request, status: response.status, text: await response.text() };
+      const date = Date.now() - Date.parse(response.headers.get("date"));
+      input = { type: "answer", request, status: response.status, text: await response.text(), date };
     } catch {
       // No answer, or half of one: what came is no use.
     }
@@ -41,7 +42,7 @@ const EFFECTS = {
 
   stream({ id, after }) {
     EFFECTS.hush();
-    const source = new EventSource(new URL(`events/${encodeURIComponent(id)}?sse=true&include_internal=true&after_sequence=${after}`, document.baseURI));
+    const source = new EventSource(new URL(`events/${encodeURIComponent(id)}?sse=true&include_internal=true&include_timestamp=true&include_attempts=true&after_sequence=${after}`, document.baseURI));
     let batch = [];
     let gathering = 0;
     const hand = () => {
@@ -77,6 +78,10 @@ const EFFECTS = {
 
   go({ hash }) {
     location.hash = hash;
+  },
+
+  address({ hash }) {
+    history.replaceState(null, "", hash);
   },
 
   keep({ name, value }) {

@@ -5,42 +5,56 @@
  * those and feeds what comes back in again as inputs. States are never changed in place, so drawing
  * may compare by identity.
  *
- * Inputs:  opened {hash} · answer {request, status, text} · unreachable {request} · stream {id, is: "open" | "closed"} ·
- *          events {id, batch: [[sequence, json], …]} · timer {name} · visible {yes} · retry · more · internal {show} ·
- *          draft {workflow, text} · start {workflow, text} · send {form, eventType, text, question?} · cancel · dismiss {form}
+ * Inputs:  opened {hash} · answer {request, status, text, date} · unreachable {request} · timer {name} · visible {yes} · retry ·
+ *          stream {id, is: "open" | "closed"} · events {id, batch: [[sequence, json], …]} ·
+ *          look {tab?, seq?} · focus {on} · words {text} · filter {name, value} · more · pane {name} · inspect {part} · set {name, value} ·
+ *          draft {workflow, text} · start {workflow, text, handler?} · send {form, eventType, text, question?, waiter?} ·
+ *          rerun · cancel · remove · dismiss {form}
  * Effects: request {what, method, path, body?, …} · stream {id, after} · hush (close the stream) · timer {name, after} ·
- *          go {hash} · keep {name, value} (for later visits)
+ *          go {hash} · address {hash} (shown, but not gone to) · keep {name, value} (for later visits)
  */
 
 import { ANSWERS } from "./answers.js";
-import { complaint } from "./json.js";
-import { after, askDetails, backoff, form, get, getRun, getRuns, getWorkflows, hush, openStream, path, post, refresh, still } from "./requests.js";
-import { freshRun, record, withEvents } from "./run.js";
+import { after, askDetails, backoff, form, get, getInput, getRun, getRuns, getStore, getWaits, getWorkflows, hashOf, hush, newRuns, openStream, path, post, refresh, still } from "./requests.js";
+import { ended, freshRun, record, withEvents } from "./run.js";
+import { startBody } from "./share.js";
+
+export const TABS = ["timeline", "graph", "events"];
 
 /** The state before anything is known; `kept` is what the browser remembers of earlier visits. */
 export function initial(kept = {}) {
   return {
     route: { view: "home" },
+    pane: "main", // What a narrow screen shows: runs | main | details
+    part: "details", // What the inspector shows: details | state | input
     reachable: true,
     attempt: 0, // Vain tries to reach the server.
     visible: true,
-    showInternal: kept.showInternal === true,
-    allRuns: false, // Whether the list of runs is drawn to its end.
+    skew: 0, // Milliseconds that the clock here is ahead of the server's, if it is far off.
+    settings: { internal: false, fold: true, ...kept.settings },
     answered: kept.answered ?? {}, // Sequences of questions answered here, by run id.
     drafts: kept.drafts ?? {}, // What was typed as input, by workflow.
+    inputs: kept.inputs ?? {}, // Inputs given before, newest first, by workflow.
     workflows: { load: "loading", names: [], error: "" },
-    runs: { load: "loading", items: [], error: "" },
-    details: {}, // By workflow: { load, start, events, answers, declared, error }.
-    forms: {}, // By form ("start", "answer", "send", "cancel"): { error, busy, done }.
+    runs: newRuns({ q: "", status: "", workflow_name: "" }),
+    details: {}, // By workflow: { load, start, events, answers, declared, graph, error }.
+    forms: {}, // By form ("start", "answer", "send", "cancel", "rerun"): { error, busy, done }.
     run: null,
+    origin: null, // The input to begin a new run with: { id, text, error }.
+    focus: null, // Of a run, show one step or type only: { kind: "step" | "type", name }.
+    words: "", // Show events with these words in them only.
   };
 }
 
-/** The opposite of `hashOf`: `#/run/{id}` and `#/new/{workflow}`; everything else is the start page. */
+/** The opposite of `hashOf`: `#/run/{id}` and `#/new/{workflow}` with their parameters; everything else is the start page. */
 export function parseRoute(hash) {
-  const [, view, name] = /^#\/(run|new)\/([^?]+)/.exec(hash) ?? [];
+  const [, view, name, query] = /^#\/(run|new)\/([^?]+)\??(.*)$/.exec(hash) ?? [];
+  const found = new URLSearchParams(query);
   try {
-    return view ? { view, name: decodeURIComponent(name) } : { view: "home" };
+    if (view === "new") return { view, name: decodeURIComponent(name), from: found.get("from"), again: found.get("again") !== null };
+    if (view !== "run") return { view: "home" };
+    const seq = /^\d+$/.test(found.get("seq") ?? "") ? Number(found.get("seq")) : null;
+    return { view, name: decodeURIComponent(name), tab: TABS.includes(found.get("view")) ? found.get("view") : TABS[0], seq };
   } catch {
     return { view: "home" };
   }
@@ -56,16 +70,23 @@ const UNCERTAIN = "The server can't be reached. It may or may not have received 
 const INPUTS = {
   opened(state, { hash }) {
     const route = parseRoute(hash);
-    const next = { ...state, route, forms: {}, run: route.view === "run" ? freshRun(route.name) : null };
-    const effects = [hush, getRuns()];
+    if (route.view === "run" && state.run?.id === route.name) return still({ ...state, route });
+    const run = route.view === "run" ? freshRun(route.name) : null;
+    const next = { ...state, route, run, pane: "main", part: "details", focus: null, words: "", forms: {}, origin: null };
+    const effects = [hush, getRuns(next)];
     if (state.workflows.load === "loading") effects.push(getWorkflows());
-    if (route.view === "run") effects.push(getRun(route.name));
+    if (run) effects.push(getRun(run.id), getInput(run.id));
+    if (route.from) {
+      next.origin = { id: route.from, text: null, error: "" };
+      effects.push(getInput(route.from));
+    }
     const asked = route.view === "new" ? askDetails(next, route.name) : still(next);
     return { state: asked.state, effects: [...effects, ...asked.effects] };
   },
 
-  answer(state, { request, status, text }) {
-    const reached = state.reachable ? state : { ...state, reachable: true, attempt: 0 };
+  answer(state, { request, status, text, date }) {
+    const skew = Number.isFinite(date) && Math.abs(date) > 2000 ? date : 0;
+    const reached = state.reachable ? { ...state, skew } : { ...state, skew, reachable: true, attempt: 0 };
     const first = ANSWERS[request.what](reached, request, status, parse(text), text);
     if (state.reachable) return first;
     const more = refresh(first.state);
@@ -92,17 +113,21 @@ const INPUTS = {
     if (state.run?.id !== id) return still(state);
     const records = batch.map(([sequence, json]) => record(sequence, json));
     const run = withEvents(state.run, records, state.answered[state.run.handler?.run_id]);
-    if (!run.over) return still({ ...state, run });
-    return { state: { ...state, run: { ...run, stream: "done" } }, effects: [hush, getRun(id)] };
+    const effects = [];
+    if (state.part === "state" && run !== state.run) effects.push(after("store", run.over ? 0 : 400));
+    if (run.over) return { state: { ...state, run: { ...run, stream: "done" } }, effects: [hush, getRun(id), ...effects] };
+    if (run.suspensions !== state.run.suspensions) effects.push(getWaits(id));
+    return { state: { ...state, run }, effects };
   },
 
   timer(state, { name }) {
     if (!state.visible) return still(state);
     if (name === "probe") return { state, effects: state.reachable ? [] : [get("health", "health")] };
     if (!state.reachable) return still(state);
-    if (name === "runs") return { state, effects: [getRuns()] };
+    if (name === "runs") return { state, effects: [getRuns(state)] };
     if (!state.run) return still(state);
     const { id, stream, load } = state.run;
+    if (name === "store") return { state, effects: [getStore(id)] };
     return { state, effects: [stream === "done" || load === "error" ? getRun(id) : openStream(state.run)] };
   },
 
@@ -113,32 +138,61 @@ const INPUTS = {
     return state.reachable ? refresh(next) : { state: next, effects: [after("probe", 0)] };
   },
 
-  more: (state) => still({ ...state, allRuns: true }),
-
   retry: (state) => (state.reachable ? refresh(state) : { state, effects: [after("probe", 0)] }),
 
-  internal(state, { show }) {
-    return { state: { ...state, showInternal: show }, effects: [{ kind: "keep", name: "showInternal", value: show }] };
+  // What is shown
+
+  look(state, { tab = state.route.tab, seq = state.route.seq, pane = state.pane }) {
+    const route = { ...state.route, tab, seq };
+    const part = seq !== null && seq !== state.route.seq ? "details" : state.part;
+    return { state: { ...state, route, part, pane }, effects: [{ kind: "address", hash: hashOf("run", route.name, { view: tab === TABS[0] ? null : tab, seq }) }] };
   },
+
+  focus: (state, { on }) => still({ ...state, focus: on }),
+  words: (state, { text }) => still({ ...state, words: text }),
+  pane: (state, { name }) => still({ ...state, pane: name }),
+  inspect: (state, { part }) => ({ state: { ...state, part }, effects: part === "state" && state.run ? [getStore(state.run.id)] : [] }),
+
+  set(state, { name, value }) {
+    const settings = { ...state.settings, [name]: value };
+    return { state: { ...state, settings }, effects: [{ kind: "keep", name: "settings", value: settings }] };
+  },
+
+  filter(state, { name, value }) {
+    const next = { ...state, runs: newRuns({ ...state.runs.filter, [name]: value }, state.runs.items) };
+    return { state: next, effects: [after("runs", name === "q" ? 150 : 0)] };
+  },
+
+  more: (state) => ({ state, effects: state.runs.next ? [getRuns(state, state.runs.next)] : [] }),
+
+  // What is done
 
   draft(state, { workflow, text }) {
     const drafts = { ...state.drafts, [workflow]: text };
     return { state: { ...state, drafts }, effects: [{ kind: "keep", name: "drafts", value: drafts }] };
   },
 
-  start(state, { workflow, text }) {
-    const wrong = complaint(text);
-    if (wrong) return still(form(state, "start", { error: wrong }));
-    const input = startEvent(text, state.details[workflow]?.start?.title);
+  start(state, { workflow, text, handler = null }) {
     const where = path("workflows", workflow, "run-nowait");
-    return post(state, "start", { what: "start", path: where, body: `{"start_event":${input}}`, workflow });
+    const body = startBody(text, handler, state.details[workflow]?.start?.title);
+    const others = (state.inputs[workflow] ?? []).filter((one) => one !== text);
+    const inputs = { ...state.inputs, [workflow]: [text, ...others].slice(0, 8) };
+    const { state: next, effects } = post({ ...state, inputs }, "start", { what: "start", path: where, body, workflow });
+    return { state: next, effects: [...effects, { kind: "keep", name: "inputs", value: inputs }] };
   },
 
-  send(state, { form: name, eventType, text, question }) {
-    const wrong = complaint(text);
-    if (wrong) return still(form(state, name, { error: wrong }));
-    const body = `{"event":{"type":${JSON.stringify(eventType)},"value":${text}}}`;
-    return post(state, name, { what: "sent", path: path("events", state.run.id), body, id: state.run.id, question });
+  rerun(state) {
+    const { handler, input } = state.run;
+    if (!input?.text) return still(state);
+    const body = startBody(input.text, null, state.details[handler.workflow_name]?.start?.title);
+    const where = path("workflows", handler.workflow_name, "run-nowait");
+    return post(state, "rerun", { what: "start", path: where, body, workflow: handler.workflow_name, from: state.run.id });
+  },
+
+  send(state, { form: name, eventType, text, question, waiter }) {
+    const to = waiter === undefined ? "" : `,"waiter_id":${JSON.stringify(waiter)}`;
+    const body = `{"event":{"type":${JSON.stringify(eventType)},"value":${text}}${to}}`;
+    return post(state, name, { what: "sent", path: path("events", state.run.id), body, id: state.run.id, question, waiter });
   },
 
   cancel(state) {
@@ -146,15 +200,13 @@ const INPUTS = {
     return post(state, "cancel", { what: "cancelled", path: path("handlers", id, "cancel"), id });
   },
 
+  remove(state) {
+    const { id } = state.run;
+    return post(state, "cancel", { what: "removed", method: "DELETE", path: path("handlers", id), id });
+  },
+
   dismiss: (state, { form: name }) => still(form(state, name, {})),
 };
-
-/** The start event's fields as they are; in an envelope only if their names would be mistaken for one. */
-function startEvent(text, type) {
-  const names = Object.keys(JSON.parse(text));
-  const mistakable = ["value", "data", "type", "qualified_name"].some((name) => names.includes(name));
-  return mistakable && type ? `{"type":${JSON.stringify(type)},"value":${text}}` : text;
-}
 
 function parse(text) {
   try {
@@ -162,4 +214,11 @@ function parse(text) {
   } catch {
     return null;
   }
+}
+
+/** Where the clock of the server is, as far as the page knows; never before what was seen to happen. */
+export function serverTime(state, now) {
+  const last = state.run?.events.at(-1)?.at ?? NaN;
+  const here = now - state.skew;
+  return Number.isFinite(last) && (here < last || ended(state.run)) ? last : here;
 }

@@ -29,6 +29,33 @@ export function members(text) {
   return found;
 }
 
+/** The texts of the elements of the list in `text`. */
+export function elements(text) {
+  const found = [];
+  let depth = 0;
+  let from = -1;
+  for (const match of text.matchAll(TOKEN)) {
+    const token = match[0];
+    if (depth === 1 && (token === "," || token === "]")) {
+      if (from >= 0) found.push(text.slice(from, match.index).trim());
+      from = -1;
+    }
+    if (depth === 1 && from < 0 && token !== "," && token !== "]") from = match.index;
+    if (token === "{" || token === "[") depth += 1;
+    else if (token === "}" || token === "]") depth -= 1;
+  }
+  return found;
+}
+
+/** Which keys of the object `now` are new, changed or gone since `before` (both JSON text): `[key, was, is]`. */
+export function changes(before, now) {
+  const [old, fresh] = [new Map(members(before)), new Map(members(now))];
+  const found = [];
+  for (const [key, is] of fresh) if (old.get(key) !== is) found.push([key, old.get(key) ?? null, is]);
+  for (const [key, was] of old) if (!fresh.has(key)) found.push([key, was, null]);
+  return found;
+}
+
 /** The text of the value at `path` (keys of nested objects), or `null` if there is none. */
 export function pick(text, ...path) {
   let value = text;

@@ -1,13 +1,15 @@
 /**
  * The run on the page: a fold over its events and over what the server says of its handler.
  *
- * Events come in order of their sequence; after a reconnect some may come twice and count once.
- * Their JSON stays text until somebody looks at it.
+ * Events come in order of their sequence; after a reconnect some may come twice and count once. Their JSON stays
+ * text until somebody looks at it. From the step-state events follow the executions: one *item* for each event that
+ * a step works on, with *spans* of time (queued, running, waiting, delayed), one running span for each attempt.
  */
 
 import { members, pick } from "./json.js";
 
 const ENDS = new Set(["completed", "failed", "cancelled"]);
+const MARKS = 400; // Times of published events that an execution keeps; more could not be told apart.
 
 /** The state of a run of which nothing but the handler's id is known yet. */
 export function freshRun(id) {
@@ -19,47 +21,67 @@ export function freshRun(id) {
     error: "",
     events: [],
     shown: [], // Those that are not internal.
+    items: new Map(), // Executions by number, in the order of their beginning.
+    open: new Set(), // Numbers of those that are not over.
     last: -1, // Sequence of the newest event.
     over: false, // The event that ends the run was seen.
     stream: "off", // off | connecting | live | reconnecting | done
     progressed: false, // Whether the present connection brought anything.
     attempt: 0, // Connections in a row that failed or brought nothing.
-    questions: [], // Open ones, oldest first.
+    questions: [], // Open ones that a step returned, oldest first.
+    waits: [], // Open waits of steps, as the server lists them.
     idle: false, // The run said that it waits for the outside.
     answers: [], // Questions answered here whose answer was not seen to arrive yet.
+    suspensions: 0, // How often a step began or ended to wait.
+    input: null, // { load, text }
+    store: null, // { load, text, before }: what `ctx.store` holds, and held when it was looked at before.
   };
 }
 
 /** Whether the server says that the run has ended. */
 export const ended = (run) => run.handler !== null && ENDS.has(run.handler.status);
 
+/** Milliseconds since the epoch, with fractions, of an ISO time; `NaN` for none. */
+export function time(iso) {
+  const [, whole, digits = "0", zone] = /^(.{19})(?:\.(\d+))?(.*)$/.exec(iso ?? "") ?? [];
+  return whole ? Date.parse(whole + (zone || "Z")) + Number(`0.${digits}`) * 1000 : NaN;
+}
+
 /** One event as it came: its sequence, its JSON, and what the page needs of it at once. */
 export function record(sequence, text) {
-  const { type, types } = JSON.parse(text);
+  const { type, types, value, timestamp, item = null, attempt, failure } = JSON.parse(text);
   const family = [type, ...(types ?? [])];
+  const internal = family.includes("InternalDispatchEvent");
+  const step = internal && type === "StepStateChanged" && item !== null;
   return {
     sequence,
     text,
     type,
-    internal: family.includes("InternalDispatchEvent"),
+    internal,
     stops: family.includes("StopEvent"),
     asks: family.includes("InputRequiredEvent"),
+    at: time(timestamp),
+    item,
+    step: step ? { name: value.name, is: value.step_state, worker: value.worker_id, input: value.input_event_name, output: value.output_event_name, attempt, failure } : null,
   };
 }
 
 /** Add events to the run. `answered` holds the sequences of questions answered in this browser. */
 export function withEvents(run, records, answered = []) {
-  const added = [];
-  const next = { ...run };
-  for (const one of records) {
-    if (one.sequence <= next.last) continue;
-    added.push(one);
-    next.last = one.sequence;
-    next.over ||= one.stops;
-    follow(next, one, answered);
-  }
+  const added = records.filter((one, index) => one.sequence > (index === 0 ? run.last : Math.max(run.last, records[index - 1].sequence)));
   if (added.length === 0) return run;
+  const next = { ...run, items: new Map(run.items), open: new Set(run.open) };
+  const fresh = new Set(); // Items that are copies already.
+  let before = run.events.at(-1);
+  for (const one of added) {
+    next.over ||= one.stops;
+    follow(next, one, before, answered);
+    if (one.item !== null) execute(next, one, fresh);
+    if (one.stops) for (const id of [...next.open]) stop(change(next, id, fresh), one.at, next);
+    before = one;
+  }
   const visible = added.filter((one) => !one.internal);
+  next.last = before.sequence;
   next.events = run.events.concat(added);
   next.shown = visible.length > 0 ? run.shown.concat(visible) : run.shown;
   next.progressed = true;
@@ -67,16 +89,72 @@ export function withEvents(run, records, answered = []) {
   return next;
 }
 
+/** The item of this number, to be changed: a copy, made once for each batch. */
+function change(next, id, fresh) {
+  const known = next.items.get(id);
+  if (fresh.has(id)) return known;
+  fresh.add(id);
+  const copy = { ...known, spans: known.spans.map((span) => ({ ...span })), marks: [...known.marks] };
+  next.items.set(id, copy);
+  return copy;
+}
+
+function execute(next, { sequence, at, item: id, step }, fresh) {
+  if (!next.items.has(id)) {
+    if (!step) return;
+    const { name, input } = step;
+    fresh.add(id);
+    next.items.set(id, { id, step: name, input, sequence, is: "", attempt: 1, output: null, failure: null, spans: [], marks: [] });
+  }
+  const item = change(next, id, fresh);
+  if (!step) {
+    if (item.marks.length < MARKS) item.marks.push(at);
+    return;
+  }
+  const span = item.spans.at(-1);
+  if (span && span.to === null) {
+    span.to = at;
+    if (step.is === "running" && span.kind === "running") span.cut = true; // The process died; the step runs again.
+  }
+  item.attempt = step.attempt ?? 1;
+  next.open.add(id);
+  const add = (kind) => item.spans.push({ kind, from: at, to: null, sequence, attempt: item.attempt, worker: step.worker });
+  if (step.is === "preparing") add((item.is = "queued"));
+  else if (step.is === "running") add((item.is = "running"));
+  else if (step.failure) {
+    Object.assign(item, { is: "failed", failure: step.failure });
+    if (span) span.failure = step.failure;
+    add("delayed");
+  } else if (step.output === null) {
+    add((item.is = "waiting"));
+    next.suspensions += 1;
+  } else {
+    Object.assign(item, { is: "done", output: step.output, failure: null });
+    next.open.delete(id);
+  }
+  if (step.is === "running" && span?.kind === "waiting") next.suspensions += 1;
+}
+
+/** The run is over: whatever is open ends here. */
+function stop(item, at, next) {
+  const span = item.spans.at(-1);
+  if (span.kind === "delayed") item.spans.pop();
+  else Object.assign(span, { to: at, cut: true });
+  if (item.is !== "failed") item.is = "stopped";
+  next.open.delete(item.id);
+}
+
 /**
- * Keep the list of open questions.
+ * Keep the list of open questions that a step returned (waits are listed by the server).
  *
  * No event says "answered". But a run that is idle goes on only when something reaches it from
  * outside, so the first event after idleness closes the newest question, unless an answer given
  * on this page has closed it already.
  */
-function follow(next, one, answered) {
+function follow(next, one, before, answered) {
   if (one.stops) {
     next.questions = [];
+    next.waits = [];
   } else if (one.type === "WorkflowIdleEvent") {
     next.idle = true;
     next.answers = [];
@@ -84,11 +162,12 @@ function follow(next, one, answered) {
     next.questions = [...next.answers, ...next.questions]; // Nobody took the answer: ask again.
     next.answers = [];
   } else if (next.idle) {
+    const waited = one.step && next.items.get(one.item)?.is === "waiting"; // That was the answer to a wait.
     if (next.answers.length > 0) next.answers = next.answers.slice(1);
-    else next.questions = next.questions.slice(0, -1);
+    else if (!waited) next.questions = next.questions.slice(0, -1);
     next.idle = false;
   }
-  if (one.asks && !answered.includes(one.sequence)) next.questions = [...next.questions, one];
+  if (one.asks && before?.step?.output === one.type && !answered.includes(one.sequence)) next.questions = [...next.questions, one];
 }
 
 /** The question with this sequence was answered here. */
@@ -98,16 +177,30 @@ export function withAnswer(run, sequence) {
   return given.length > 0 ? { ...run, questions, answers: [...run.answers, ...given] } : run;
 }
 
+/** All that is asked of people now: what a step returned as a question, and what steps wait for; the newest first. */
+export function asking(run) {
+  if (ended(run)) return [];
+  const last = run.shown.findLast((one) => one.asks); // The prompt of a wait may have been published by hand.
+  const waits = run.waits.map(({ waiter_id: waiter, step, type, schema, deadline, prompt }) => {
+    const value = prompt ? JSON.stringify(prompt.value) : last ? pick(last.text, "value") : null;
+    return { key: `wait ${waiter}`, waiter, step, type, schema, deadline, prompt: value };
+  });
+  const returned = run.questions.map((one) => ({ key: `event ${one.sequence}`, question: one.sequence, prompt: pick(one.text, "value") }));
+  return [...returned, ...waits].reverse();
+}
+
 /** What the server says of the run. A handler that was continued has a new run, whose events count anew. */
 export function withHandler(run, handler, text) {
   const base = run.handler !== null && run.handler.run_id !== handler.run_id ? freshRun(run.id) : run;
+  const over = ENDS.has(handler.status);
   return {
     ...base,
     handler,
     result: handler.result ? pick(text, "result") : null,
     load: "ready",
     error: "",
-    questions: ENDS.has(handler.status) ? [] : base.questions,
+    questions: over ? [] : base.questions,
+    waits: over ? [] : base.waits,
   };
 }
 
@@ -115,7 +208,7 @@ export function withHandler(run, handler, text) {
 export function condition(run) {
   if (run.handler === null) return "";
   if (run.handler.phase === "blocked") return "blocked";
-  return run.questions.length > 0 ? "waiting" : run.handler.status;
+  return !ended(run) && run.questions.length + run.waits.length > 0 ? "waiting" : run.handler.status;
 }
 
 /**
@@ -123,14 +216,14 @@ export function condition(run) {
  * people or `json`. `null` while it goes on.
  */
 export function outcome(run) {
-  if (condition(run) === "blocked") return { kind: "blocked", title: "Blocked", note: "", text: run.handler.error ?? "" };
+  if (condition(run) === "blocked") return { kind: "blocked", title: "Blocked", note: "It is tried again when the server starts again", text: run.handler.error ?? "" };
   if (!ended(run)) return null;
   const { status, error, result_unreadable: unreadable } = run.handler;
   if (status === "completed") return completed(run, unreadable);
   const end = run.events.findLast((one) => one.stops);
   const note = end ? lastWords(end) : "";
   if (status === "cancelled") return { kind: status, title: "Cancelled", note, text: error ?? "The run was stopped before it ended." };
-  return { kind: status, title: "Failed", note, text: error || "The server gave no reason." };
+  return { kind: status, title: "Failed", note, text: error || "The exception had no message." };
 }
 
 function completed(run, unreadable) {
@@ -153,10 +246,12 @@ function lastWords(end) {
     return steps.length > 0 ? `Active when time ran out: ${steps.join(", ")}` : "No step was active when time ran out";
   }
   if (!value.step_name) return "";
-  const name = (value.exception?.exception_type ?? "an error").replace(/^builtins\./, "");
   const times = value.attempts > 1 ? ` after ${value.attempts} attempts` : "";
-  return `Step ${value.step_name} raised ${name}${times}`;
+  return `Step ${value.step_name} raised ${errorName(value.exception)}${times}`;
 }
+
+/** The class of a dumped exception, as people write it. */
+export const errorName = (dumped) => (dumped?.exception_type ?? "an error").replace(/^builtins\./, "");
 
 function kindOf(json) {
   if (json === "null") return "None";
@@ -164,9 +259,8 @@ function kindOf(json) {
   return { '"': "string", "{": "object", "[": "list" }[json[0]] ?? "number";
 }
 
-/** The fields of an event as pairs of name and JSON text, free-form extras among them. */
-export function fieldsOf(one) {
-  const value = pick(one.text, "value") ?? "{}";
+/** The fields of an event's value as pairs of name and JSON text, free-form extras among them. */
+export function fieldsOf(value) {
   if (!value.startsWith("{")) return [["value", value]];
   return members(value).flatMap(([name, json]) => (name === "_data" ? members(json) : [[name, json]]));
 }
@@ -176,13 +270,13 @@ const STEP_WORDS = { preparing: "queued", running: "began", not_running: "ended"
 /** An event in one line. Long ones are cut; nobody reads a megabyte in a line. */
 export function summary(one) {
   if (one.text.length > 20_000) return `${one.text.length.toLocaleString("en")} characters of JSON`;
-  const found = fieldsOf(one);
-  if (one.type === "StepStateChanged") {
-    const { name, step_state, input_event_name, output_event_name } = JSON.parse(one.text).value;
-    const change = [input_event_name, output_event_name].filter(Boolean).join(" → ");
-    return `${name} ${STEP_WORDS[step_state] ?? step_state}: ${change}`;
+  if (one.step) {
+    const { name, is, input, output, attempt, failure } = one.step;
+    const times = attempt > 1 ? ` (attempt ${attempt})` : "";
+    const end = failure ? `failed: ${errorName(failure)}: ${failure.exception_message}` : is === "not_running" && output === null ? "waits" : `${STEP_WORDS[is] ?? is}: ${[input, output].filter(Boolean).join(" → ")}`;
+    return `${name} ${end}${times}`;
   }
-  return found.map(([name, json]) => `${name}: ${short(json)}`).join(", ");
+  return fieldsOf(pick(one.text, "value") ?? "{}").map(([name, json]) => `${name}: ${short(json)}`).join(", ");
 }
 
 function short(json) {
@@ -190,26 +284,64 @@ function short(json) {
   return flat.length > 160 ? `${flat.slice(0, 160)}…` : flat;
 }
 
-/** What a question asks, and its other fields as pairs of name and text. */
-export function asked(question) {
-  const found = fieldsOf(question);
+/** What a question (the JSON of its value, or `null`) asks, and its other fields as pairs of name and text. */
+export function asked(value) {
+  const found = fieldsOf(value ?? "{}");
   const texts = found.filter(([, json]) => json[0] === '"');
   const prompt =
     ["prompt", "question", "message", "prefix", "text"].map((key) => texts.find(([name]) => name === key)).find(Boolean) ??
     (texts.length === 1 ? texts[0] : undefined);
   const rest = found.filter((pair) => pair !== prompt);
   return {
-    prompt: prompt ? JSON.parse(prompt[1]).trim() : "The run waits for an answer.",
+    prompt: prompt ? JSON.parse(prompt[1]).trim() : "",
     rest: rest.map(([name, json]) => [name, json[0] === '"' ? JSON.parse(json) : json]),
   };
 }
 
-/** A colour family for a type: what ends a run, asks, or is internal has its own; the rest share six. */
+/** The events to list: `internal` ones or not, about the step or type in `focus`, and with `words` in them. */
+export function matching(run, internal, focus, words) {
+  let found = internal ? run.events : run.shown;
+  if (focus?.kind === "step") found = run.events.filter((one) => (internal || !one.internal) && one.item !== null && run.items.get(one.item)?.step === focus.name);
+  if (focus?.kind === "type") found = found.filter((one) => one.type === focus.name);
+  const wanted = words.trim().toLowerCase();
+  return wanted ? found.filter((one) => one.text.toLowerCase().includes(wanted)) : found;
+}
+
+/** How often each step ran and each type was seen: what the graph shows. */
+export function tally(run) {
+  const steps = {};
+  const types = {};
+  const taken = {};
+  for (const { step, is, input, output, attempt, failure } of run.items.values()) {
+    const found = (steps[step] ??= { count: 0, running: 0, queued: 0, waiting: 0, failed: 0, retried: 0 });
+    found.count += 1;
+    if (is in found) found[is] += 1;
+    if (attempt > 1 || (failure && is !== "failed")) found.retried += 1;
+    if (output && output !== "NoneType") types[output] = (types[output] ?? 0) + 1;
+    const key = `${input} ${step}`;
+    taken[key] = (taken[key] ?? 0) + 1;
+  }
+  for (const [key, count] of Object.entries(taken)) {
+    const type = key.split(" ")[0];
+    types[type] = Math.max(types[type] ?? 0, count);
+  }
+  const seen = {};
+  for (const { type } of run.shown) seen[type] = (seen[type] ?? 0) + 1;
+  for (const [type, count] of Object.entries(seen)) types[type] = Math.max(types[type] ?? 0, count);
+  return { steps, types };
+}
+
+/** One of six colours for a name, the same everywhere. */
+export function tint(name) {
+  let sum = 7;
+  for (const letter of name) sum = (sum * 31 + letter.charCodeAt(0)) % 9973;
+  return sum % 6;
+}
+
+/** A colour family for an event: what ends a run, asks, or is internal has its own; the rest share six. */
 export function hue(one) {
   if (one.internal) return "internal";
   if (one.asks) return "asks";
-  if (one.stops) return one.type === "WorkflowFailedEvent" || one.type === "WorkflowTimedOutEvent" ? "fails" : one.type === "WorkflowCancelledEvent" ? "internal" : "stops";
-  let sum = 0;
-  for (const letter of one.type) sum = (sum * 31 + letter.charCodeAt(0)) % 9973;
-  return `hue-${sum % 6}`;
+  if (one.stops) return /Failed|TimedOut/.test(one.type) ? "fails" : one.type === "WorkflowCancelledEvent" ? "internal" : "stops";
+  return `hue-${tint(one.type)}`;
 }

@@ -1,144 +1,150 @@
-/** The frame of the page: lists at the side, and in the middle what the address asks for. */
+/** The frame of the page: runs at the left, in the middle what the address asks for, at the right what is selected. */
 
-import { attribute, clock, h, keyed, memo, text } from "./dom.js";
-import { fieldList, jsonForm } from "./forms.js";
+import { attribute, clock, h, keyed, memo, span, text } from "./dom.js";
+import { helpDialog } from "./dialogs.js";
+import { makeInspector } from "./inspector.js";
 import { hashOf } from "./requests.js";
-import { condition } from "./run.js";
-import { makeRunView } from "./run-view.js";
-import { prefilled } from "./schema.js";
+import { condition, time } from "./run.js";
+import { WORDS, makeRunView } from "./run-view.js";
+import { makeHome, makeStartView } from "./start-view.js";
 
-const FEW = 100; // Runs listed before somebody asks for all.
 const by = (id) => document.getElementById(id);
+const STATUSES = { "": "All statuses", running: "Running", completed: "Completed", failed: "Failed", cancelled: "Cancelled" };
 
 /** Make the page; the returned function draws a state at the time `now` (milliseconds). */
 export function makePage(dispatch) {
   const side = makeSide(dispatch);
+  const inspector = makeInspector(dispatch);
   const panes = by("panes");
   const main = by("main");
+  const help = helpDialog();
   let shown = null;
-  let key = "";
+  let state = null;
+  let key = null;
+  panes.append(inspector.node);
+  document.body.append(help);
   by("skip").addEventListener("click", () => main.focus());
+  by("help").addEventListener("click", () => help.showModal());
   by("offline").append("The server can't be reached. Trying again… ", h("button", { type: "button", onclick: () => dispatch({ type: "retry" }) }, "Try now"));
+  const buttons = [["runs", "Runs"], ["main", "Run"], ["details", "Details"]].map(([name, word]) => h("button", { type: "button", onclick: () => dispatch({ type: "pane", name }) }, word));
+  by("panetabs").append(...buttons);
   const drawReach = memo((reachable) => {
     by("offline").hidden = reachable;
   });
-  return (state, now) => {
-    const { view, name = "" } = state.route;
-    if (`${view}/${name}` !== key) {
-      const first = key === "";
-      key = `${view}/${name}`;
-      shown = view === "run" ? makeRunView(name, dispatch) : view === "new" ? makeStartView(name, state.drafts[name], dispatch) : makeHome(dispatch);
+  addEventListener("keydown", (event) => {
+    const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    const act = keys(event.key);
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+
+  /** What a key does now, if anything. */
+  function keys(pressed) {
+    const { view, tab } = state.route;
+    const step = { j: 1, k: -1 }[pressed];
+    if (pressed === "/") return () => (dispatch({ type: "pane", name: "runs" }), by("search").focus());
+    if (pressed === "n") return () => (location.hash = "#/");
+    if (pressed === "?") return () => help.showModal();
+    if (step) return () => (view === "run" && !by("side").contains(document.activeElement) ? shown.step(step, tab) : side.step(step));
+    if (view !== "run") return null;
+    if (["1", "2", "3"].includes(pressed)) return () => dispatch({ type: "look", tab: ["timeline", "graph", "events"][pressed - 1] });
+    return ["r", "e", "x"].includes(pressed) ? () => shown.act(pressed) : null;
+  }
+
+  return (next, now) => {
+    state = next;
+    const { route } = state;
+    const { view, name = "", from = "", again = "" } = route;
+    if (`${view}/${name}/${from}/${again}` !== key) {
+      const first = key === null;
+      key = `${view}/${name}/${from}/${again}`;
+      shown = view === "run" ? makeRunView(name, dispatch) : view === "new" ? makeStartView(route, dispatch) : makeHome(dispatch);
       main.replaceChildren(shown.node);
       main.scrollTop = 0;
-      attribute(panes, "data-view", view);
-      if (!first) main.querySelector("h1")?.focus();
+      if (!first && view !== "new") main.querySelector("h1")?.focus();
     }
+    attribute(panes, "data-view", view);
+    attribute(panes, "data-pane", state.pane);
+    buttons.forEach((one, at) => attribute(one, "aria-pressed", String(["runs", "main", "details"][at] === state.pane)));
+    text(buttons[1], view === "run" ? "Run" : "New run");
+    buttons[2].hidden = view !== "run";
     drawReach(state.reachable);
-    side(state, now);
+    side.draw(state, now);
+    if (view === "run" && state.run === null) return;
     shown.draw(state, now);
+    inspector.draw(state, now);
     announce(state);
   };
 }
 
 /** Say changes of a run's state to those who listen, and put it into the title. */
 const announce = (() => {
-  const say = memo((name, state, seen) => {
-    document.title = name ? `${name} · ${state} – Workflow Server` : "Workflow Server";
-    text(by("announce"), seen && name ? `Run of ${name}: ${state === "waiting" ? "waiting for an answer" : state}` : "");
+  const say = memo((name, word, seen) => {
+    document.title = name ? `${name} · ${WORDS[word] ?? word} – Workflow Server` : "Workflow Server";
+    text(by("announce"), seen && name ? `Run of ${name}: ${word === "waiting" ? "waiting for an answer" : word}` : "");
   });
   return ({ run, route }) => {
-    if (route.view === "new") say(route.name, "new run", false);
+    if (route.view === "new") say(route.name, "New run", false);
     else say(run?.handler?.workflow_name ?? "", run ? condition(run) : "", true);
   };
 })();
 
 function makeSide(dispatch) {
-  const more = by("runs-more");
-  more.addEventListener("click", () => dispatch({ type: "more" }));
-  const drawWorkflows = memo(({ load, names, error }, route) => {
-    keyed(by("workflows"), names, (name) => name, (name) => h("li", {}, h("a", { href: hashOf("new", name) }, h("span", { class: "name" }, name), h("span", { class: "go", "aria-hidden": "true" }, "Start"))), (node, name) => {
-      attribute(node.firstChild, "aria-current", route.view === "new" && route.name === name ? "page" : null);
-    });
-    text(by("workflows-hint"), load === "loading" ? "Loading…" : error || (names.length === 0 ? "This server has no workflows." : ""));
+  const filter = (name) => (event) => dispatch({ type: "filter", name, value: event.target.value });
+  const search = h("input", { type: "search", id: "search", placeholder: "Search by id", "aria-label": "Search runs by id", "aria-keyshortcuts": "/", oninput: filter("q") });
+  const status = h("select", { "aria-label": "Status", onchange: filter("status") }, ...Object.entries(STATUSES).map(([value, word]) => h("option", { value }, word)));
+  const workflow = h("select", { "aria-label": "Workflow", onchange: filter("workflow_name") });
+  const list = h("ul", { class: "runs", id: "runs", onkeydown: walk });
+  const hint = h("p", { class: "hint" });
+  const more = h("button", { class: "quiet", type: "button", onclick: () => dispatch({ type: "more" }) }, "Show older runs");
+  by("side").append(h("div", { class: "side-head" }, h("h2", {}, "Runs"), h("a", { class: "button primary", href: "#/", "aria-keyshortcuts": "n" }, "New run")), h("div", { class: "filters", role: "search" }, search, status, workflow), list, hint, more);
+
+  function walk(event) {
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    step(by);
+  }
+  function step(by) {
+    const links = [...list.querySelectorAll("a")];
+    const at = links.indexOf(document.activeElement);
+    const here = at < 0 ? links.findIndex((one) => one.hasAttribute("aria-current")) : at;
+    links[Math.min(links.length - 1, Math.max(0, here + by))]?.focus();
+  }
+  const drawFilters = memo((names, chosen) => {
+    workflow.replaceChildren(h("option", { value: "" }, "All workflows"), ...names.map((name) => h("option", { value: name }, name)));
+    workflow.value = chosen;
   });
-  const drawRuns = memo(({ load, items, error }, route, complete, minute) => {
-    keyed(by("runs"), complete ? items : items.slice(0, FEW), (one) => one.handler_id, runRow, (node, one) => changeRun(node, one, route, minute));
-    text(by("runs-count"), items.length > 0 ? items.length.toLocaleString("en") : "");
-    text(by("runs-hint"), load === "loading" ? "Loading…" : error || (items.length === 0 ? "Nothing has run yet." : ""));
-    more.hidden = complete || items.length <= FEW;
-    text(more, `Show all ${items.length.toLocaleString("en")}`);
+  const drawRuns = memo(({ load, items, error, next, filter: chosen }, route, minute, skew) => {
+    keyed(list, items, (one) => one.handler_id, runRow, (node, one) => changeRun(node, one, route, minute, skew));
+    const filtered = Object.values(chosen).some(Boolean);
+    text(hint, load === "loading" && items.length === 0 ? "Loading…" : error || (items.length > 0 ? "" : filtered ? "No run matches." : "Nothing has run yet."));
+    more.hidden = next === null;
   });
-  return (state, now) => {
-    drawWorkflows(state.workflows, state.route);
-    drawRuns(state.runs, state.route, state.allRuns, Math.floor(now / 60_000) * 60_000);
+  return {
+    step,
+    draw(state, now) {
+      drawFilters(state.workflows.names, state.runs.filter.workflow_name);
+      drawRuns(state.runs, state.route, Math.floor(now / 10_000) * 10_000, state.skew);
+    },
   };
 }
 
 function runRow(one) {
   const time = h("time", { datetime: one.started_at });
-  const first = h("span", { class: "line" }, h("span", { class: "name" }, one.workflow_name), time);
-  const second = h("span", { class: "line small" }, h("code", {}, one.handler_id), h("span", { class: "status" }));
-  return h("li", {}, h("a", { href: hashOf("run", one.handler_id) }, first, second));
+  return h("li", {}, h("a", { href: hashOf("run", one.handler_id) }, h("span", { class: "name" }, one.workflow_name), time, h("code", {}, one.handler_id), h("span", { class: "status" })));
 }
 
-function changeRun(node, one, route, now) {
+function changeRun(node, one, route, now, skew) {
   const link = node.firstChild;
-  const time = node.querySelector("time");
-  attribute(link, "aria-current", route.view === "run" && route.name === one.handler_id ? "page" : null);
+  const [, began, , status] = link.children;
   const word = one.status === "running" ? (one.phase ?? one.status) : one.status;
-  text(node.querySelector(".status"), word);
-  attribute(node.querySelector(".status"), "data-status", word);
-  attribute(time, "datetime", one.started_at);
-  text(time, clock(one.started_at, now));
-}
-
-function makeHome(dispatch) {
-  const retry = h("button", { type: "button", onclick: () => dispatch({ type: "retry" }) }, "Try again");
-  const title = h("h1", { tabindex: "-1" });
-  const words = h("p");
-  const draw = memo(({ load, names, error }) => {
-    retry.hidden = load !== "error";
-    const nothing = load === "ready" && names.length === 0;
-    text(title, load === "error" ? "The workflows can't be listed" : nothing ? "No workflows yet" : "Start a workflow, or look at a run");
-    text(words, error || (nothing ? "Add one to the program with server.add_workflow(name, workflow) and start the server again." : "Choose a workflow to give it input and follow its events, or a run to see what happened."));
-  });
-  return { node: h("div", { class: "empty" }, title, words, retry), draw: (state) => draw(state.workflows) };
-}
-
-function makeStartView(workflow, draft, dispatch) {
-  const about = h("p", { class: "about" });
-  const hints = h("div");
-  const trouble = h("p", { class: "hint" });
-  const retry = h("button", { type: "button", hidden: true, onclick: () => dispatch({ type: "retry" }) }, "Try again");
-  const reset = h("button", { type: "button", onclick: refill }, "Reset");
-  const form = jsonForm({
-    label: "Input as JSON",
-    submit: "Start run",
-    extra: reset,
-    onsubmit: (value) => dispatch({ type: "start", workflow, text: value }),
-    oninput: (value) => dispatch({ type: "draft", workflow, text: value }),
-  });
-  let blank = null;
-  function refill() {
-    form.fill(blank);
-    dispatch({ type: "draft", workflow, text: undefined });
-  }
-  const drawDetails = memo((start, load, error) => {
-    form.node.hidden = load !== "ready";
-    text(trouble, load === "ready" ? "" : error || "Loading…");
-    retry.hidden = load !== "error";
-    if (load !== "ready") return;
-    if (blank === null) form.fill(draft ?? prefilled(start)); // Once: later it would undo what was typed.
-    blank = prefilled(start);
-    hints.replaceChildren(...fieldList(start));
-  });
-  return {
-    node: h("article", { class: "start" }, h("header", { class: "run-head" }, h("a", { class: "back", href: "#/" }, "← All runs"), h("h1", { tabindex: "-1" }, workflow), about), h("section", { class: "card", "aria-label": "Start a run" }, trouble, retry, form.node, hints)),
-    draw({ details, forms }) {
-      const known = details[workflow];
-      text(about, (known?.description ?? "").split("\n")[0]);
-      drawDetails(known?.start, known?.load ?? "loading", known?.error ?? "");
-      form.draw(forms.start ?? { error: "", busy: false });
-    },
-  };
+  const end = one.status === "running" ? now - skew : time(one.completed_at ?? one.updated_at);
+  attribute(link, "aria-current", route.view === "run" && route.name === one.handler_id ? "page" : null);
+  text(status, one.status === "running" ? (WORDS[word] ?? word) : `${WORDS[word]} in ${span(end - time(one.started_at))}`);
+  attribute(status, "data-status", word);
+  attribute(began, "datetime", one.started_at);
+  text(began, clock(one.started_at, now));
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { initial, parseRoute, update } from "../../ui_dist/core.js";
+import { initial, parseRoute, serverTime, update } from "../../ui_dist/core.js";
 
 /** Feed inputs in and keep state and the effects of the last one. */
 function drive(state = initial()) {
@@ -29,12 +29,15 @@ const handler = (more = {}) => ({ handler_id: "h1", workflow_name: "pay", run_id
 const STOP = '{"value":{"result":1},"qualified_name":"workflows.events.StopEvent","type":"StopEvent","types":null}';
 const TICK = '{"value":{},"qualified_name":"x.Tick","type":"Tick","types":null}';
 const ASK = '{"value":{"prompt":"Pay?"},"qualified_name":"x.Ask","type":"Ask","types":["InputRequiredEvent"]}';
+const RETURNED = '{"value":{"name":"ask","step_state":"not_running","worker_id":"0","input_event_name":"Begin","output_event_name":"Ask"},"qualified_name":"x","type":"StepStateChanged","types":["InternalDispatchEvent"],"item":0}';
 const running = () => drive().put({ type: "opened", hash: "#/run/h1" }).answer("handler", 202, handler()).put({ type: "stream", id: "h1", is: "open" });
 
 test("routes", () => {
   assert.deepEqual(parseRoute(""), { view: "home" });
-  assert.deepEqual(parseRoute("#/run/a%2Fb?seq=4"), { view: "run", name: "a/b" });
-  assert.deepEqual(parseRoute("#/new/gr%C3%BC%C3%9Fe"), { view: "new", name: "grüße" });
+  assert.deepEqual(parseRoute("#/run/a%2Fb?view=graph&seq=4"), { view: "run", name: "a/b", tab: "graph", seq: 4 });
+  assert.deepEqual(parseRoute("#/run/h?view=nonsense&seq=x"), { view: "run", name: "h", tab: "timeline", seq: null });
+  assert.deepEqual(parseRoute("#/new/gr%C3%BC%C3%9Fe"), { view: "new", name: "grüße", from: null, again: false });
+  assert.deepEqual(parseRoute("#/new/pay?from=h1&again=1"), { view: "new", name: "pay", from: "h1", again: true });
   assert.deepEqual(parseRoute("#/run/%E0%A4%A"), { view: "home" });
   assert.deepEqual(parseRoute("#/elsewhere"), { view: "home" });
 });
@@ -46,14 +49,14 @@ test("the start page asks for workflows and runs, and shows the newest run first
   assert.deepEqual(page.state.workflows, { load: "ready", names: ["a", "b"], error: "" });
   page.put({ type: "opened", hash: "" }).answer("runs", 200, { handlers: [handler(), handler({ handler_id: "h2", started_at: "2026-01-02T00:00:00Z" })] });
   assert.deepEqual(page.state.runs.items.map((one) => one.handler_id), ["h2", "h1"]);
-  assert.deepEqual(page.effects, [{ kind: "timer", name: "runs", after: 5000 }]);
+  assert.deepEqual(page.effects, [{ kind: "timer", name: "runs", after: 4000 }]);
 });
 
 test("lists that the server refuses show its sentence", () => {
   const page = drive().put({ type: "opened", hash: "" });
   page.answer("workflows", 503, { detail: "The server is stopping." });
   assert.deepEqual([page.state.workflows.load, page.state.workflows.error], ["error", "The server is stopping."]);
-  page.answer("runs", 502, "<html>Bad gateway</html>");
+  page.answer("runs", 502, "<html>Bad gateway</html>", { filter: page.state.runs.filter });
   assert.equal(page.state.runs.error, "The server answered with status 502.");
   page.answer("workflows", 200, "<html>Please log in</html>");
   assert.equal(page.state.workflows.error, "The server answered with status 200.");
@@ -65,7 +68,7 @@ test("opening a run reads its handler, then its events from the very first", () 
   page.answer("handler", 202, handler({ handler_id: "h 1" }));
   assert.deepEqual(page.find("stream"), { kind: "stream", id: "h 1", after: -1 });
   assert.deepEqual([page.state.run.load, page.state.run.stream], ["ready", "connecting"]);
-  assert.deepEqual(page.kinds(), ["schema", "events", "representation", "stream"]);
+  assert.deepEqual(page.kinds(), ["schema", "events", "representation", "stream", "waiting"]);
 });
 
 test("all three statuses carry the handler; a missing one is said to be missing", () => {
@@ -153,7 +156,7 @@ test("an unreachable server is probed with growing pauses, and everything is ask
   page.put({ type: "unreachable", request: page.effects[0] });
   assert.equal(page.effects[0].after, 1000);
   page.put({ type: "timer", name: "probe" }).answer("health", 200, { status: "healthy" });
-  assert.deepEqual([page.state.reachable, page.kinds()], [true, ["workflows", "runs", "handler"]]);
+  assert.deepEqual([page.state.reachable, page.kinds()], [true, ["workflows", "runs", "handler", "waiting", "input"]]);
   page.answer("handler", 202, handler()).put({ type: "timer", name: "run" });
   assert.equal(page.find("stream").after, -1);
 });
@@ -163,23 +166,20 @@ test("a hidden page holds no stream and asks for nothing; shown again it goes on
   assert.deepEqual(page.effects, [{ kind: "hush" }]);
   assert.deepEqual(page.put({ type: "timer", name: "runs" }).effects, []);
   page.put({ type: "visible", yes: true });
-  assert.deepEqual(page.kinds(), ["workflows", "runs", "handler"]);
+  assert.deepEqual(page.kinds(), ["workflows", "runs", "handler", "waiting", "input"]);
   page.answer("handler", 202, handler());
   assert.deepEqual(page.effects, [{ kind: "stream", id: "h1", after: 0 }]);
 });
 
-test("starting: bad JSON stays here, the server's refusal stands at the input, success opens the run", () => {
+test("starting: the server's refusal stands at the input, success opens the run", () => {
   const page = drive().put({ type: "opened", hash: "#/new/pay" });
   assert.deepEqual(page.kinds(), ["hush", "runs", "workflows", "schema", "events", "representation"]);
-  page.put({ type: "start", workflow: "pay", text: "{oops" });
-  assert.match(page.state.forms.start.error, /not valid JSON/);
-  assert.deepEqual(page.effects, []);
   page.put({ type: "start", workflow: "pay", text: '{"amount":1250.0}' });
   assert.equal(page.effects[0].path, "workflows/pay/run-nowait");
   assert.equal(page.effects[0].body, '{"start_event":{"amount":1250.0}}');
   assert.ok(page.state.forms.start.busy);
   const sent = page.effects;
-  assert.deepEqual(page.put({ type: "start", workflow: "pay", text: "{}" }).effects, [], "not twice");
+  assert.deepEqual(page.put({ type: "start", workflow: "pay", text: "{}" }).effects.filter((one) => one.kind === "request"), [], "not twice");
   page.effects = sent;
   page.answer("start", 400, { detail: "Validation error for 'start_event': amount" });
   assert.equal(page.state.forms.start.error, "Validation error for 'start_event': amount");
@@ -210,8 +210,8 @@ test("a request that got no answer says that its outcome is unknown", () => {
 });
 
 test("answering a question closes it and is remembered; a refusal leaves it open", () => {
-  const page = running().put({ type: "events", id: "h1", batch: [[0, ASK]] });
-  const answer = { type: "send", form: "answer", eventType: "Given", text: '{"ok":true}', question: 0 };
+  const page = running().put({ type: "events", id: "h1", batch: [[0, RETURNED], [1, ASK]] });
+  const answer = { type: "send", form: "answer", eventType: "Given", text: '{"ok":true}', question: 1 };
   page.put(answer);
   assert.deepEqual([page.effects[0].path, page.effects[0].body], ["events/h1", '{"event":{"type":"Given","value":{"ok":true}}}']);
   page.answer("sent", 400, { detail: "Failed to deserialize event" });
@@ -219,14 +219,13 @@ test("answering a question closes it and is remembered; a refusal leaves it open
   assert.equal(page.state.run.questions.length, 1);
   page.put(answer).answer("sent", 200, { status: "sent" });
   assert.equal(page.state.run.questions.length, 0);
-  assert.deepEqual(page.effects, [{ kind: "keep", name: "answered", value: { r1: [0] } }]);
-  const again = drive(initial({ answered: { r1: [0] } })).put({ type: "opened", hash: "#/run/h1" }).answer("handler", 202, handler());
-  assert.equal(again.put({ type: "events", id: "h1", batch: [[0, ASK]] }).state.run.questions.length, 0);
+  assert.deepEqual(page.effects, [{ kind: "keep", name: "answered", value: { r1: [1] } }]);
+  const again = drive(initial({ answered: { r1: [1] } })).put({ type: "opened", hash: "#/run/h1" }).answer("handler", 202, handler());
+  assert.equal(again.put({ type: "events", id: "h1", batch: [[0, RETURNED], [1, ASK]] }).state.run.questions.length, 0);
 });
 
 test("sending any event counts what was sent", () => {
-  const page = running().put({ type: "send", form: "send", eventType: "Tick", text: "nope" });
-  assert.match(page.state.forms.send.error, /not valid JSON/);
+  const page = running();
   page.put({ type: "send", form: "send", eventType: "Tick", text: "{}" }).answer("sent", 200, { status: "sent" });
   page.put({ type: "send", form: "send", eventType: "Tick", text: "{}" }).answer("sent", 200, { status: "sent" });
   assert.equal(page.state.forms.send.done, 2);
@@ -252,17 +251,95 @@ test("schemas: what may be sent, and a workflow that is gone", () => {
   }
   page.effects = asked;
   page.answer("representation", 200, { graph: { description: "Pays.", nodes: [{ id: "s" }, { event_type: "Given", event_types: ["Given", "HumanResponseEvent"] }, { event_type: "Begin", event_types: ["Begin"] }] } });
-  assert.deepEqual(page.state.details.pay, { load: "ready", start: { title: "Begin" }, events: [{ title: "Given" }], answers: ["Given"], declared: ["Given", "Begin"], description: "Pays.", error: "" });
+  assert.deepEqual(page.state.details.pay, { load: "ready", start: { title: "Begin" }, events: [{ title: "Given" }], answers: ["Given"], declared: ["Given", "Begin"], description: "Pays.", graph: page.state.details.pay.graph, error: "" });
   const gone = drive().put({ type: "opened", hash: "#/new/pay" }).answer("schema", 404, { detail: "Workflow not found" });
   assert.equal(gone.state.details.pay.error, "Workflow not found");
   assert.ok(gone.put({ type: "retry" }).kinds().includes("schema"));
 });
 
-test("what the browser keeps: the toggle and the inputs typed last", () => {
-  const page = drive(initial({ showInternal: true, drafts: { pay: "{1" } }));
-  assert.deepEqual([page.state.showInternal, page.state.drafts.pay], [true, "{1"]);
-  page.put({ type: "internal", show: false });
-  assert.deepEqual(page.effects, [{ kind: "keep", name: "showInternal", value: false }]);
+test("what the browser keeps: settings, the input typed last and those sent", () => {
+  const page = drive(initial({ settings: { internal: true }, drafts: { pay: "{1" } }));
+  assert.deepEqual([page.state.settings, page.state.drafts.pay], [{ internal: true, fold: true }, "{1"]);
+  page.put({ type: "set", name: "internal", value: false });
+  assert.deepEqual(page.effects, [{ kind: "keep", name: "settings", value: { internal: false, fold: true } }]);
   page.put({ type: "draft", workflow: "pay", text: "{2" });
   assert.deepEqual(page.effects, [{ kind: "keep", name: "drafts", value: { pay: "{2" } }]);
+  for (const text of ["{}", '{"a":1}', "{}"]) page.put({ type: "start", workflow: "pay", text }).put({ type: "dismiss", form: "start" });
+  assert.deepEqual(page.state.inputs.pay, ["{}", '{"a":1}']);
+});
+
+test("looking around in a run changes the address and reads nothing again", () => {
+  const page = running().put({ type: "look", tab: "graph" });
+  assert.deepEqual(page.effects, [{ kind: "address", hash: "#/run/h1?view=graph" }]);
+  page.put({ type: "look", tab: "timeline", seq: 7 });
+  assert.equal(page.effects[0].hash, "#/run/h1?seq=7");
+  const { run } = page.state;
+  page.put({ type: "opened", hash: "#/run/h1?view=events&seq=3" });
+  assert.deepEqual([page.state.run, page.state.route.seq, page.effects], [run, 3, []]);
+});
+
+test("the list of runs: filters are asked of the server, pages are added, an older answer does not count", () => {
+  const page = drive().put({ type: "opened", hash: "" });
+  const old = page.effects;
+  page.put({ type: "filter", name: "status", value: "failed" });
+  assert.deepEqual(page.kinds(), ["runs"]);
+  page.effects = old;
+  assert.equal(page.answer("runs", 200, { handlers: [handler()] }).state.runs.load, "loading");
+  page.put({ type: "timer", name: "runs" });
+  assert.equal(page.effects[0].path, "handlers?limit=50&status=failed");
+  page.answer("runs", 200, { handlers: [handler({ handler_id: "b", started_at: "2026-01-02T00:00:00Z" })], next_cursor: "c1" });
+  page.put({ type: "more" });
+  assert.equal(page.effects[0].path, "handlers?limit=50&cursor=c1&status=failed");
+  page.answer("runs", 200, { handlers: [handler({ handler_id: "a" })], next_cursor: null });
+  assert.deepEqual([page.state.runs.items.map((one) => one.handler_id), page.state.runs.next], [["b", "a"], null]);
+  page.put({ type: "timer", name: "runs" }).answer("runs", 200, { handlers: [handler({ handler_id: "c", started_at: "2026-01-02T00:00:00Z" })], next_cursor: "c1" });
+  assert.deepEqual(page.state.runs.items.map((one) => one.handler_id), ["c", "a"]);
+});
+
+test("rerun and continue send the input of the run, extras beside fields", () => {
+  const page = running();
+  page.answer("input", 200, '{"start_event":{"value":{"total":1250.0,"_data":{"who":"Ada"}},"type":"Begin"}}', { id: "h1" });
+  assert.equal(page.state.run.input.text, '{"total":1250.0,"who":"Ada"}');
+  page.put({ type: "rerun" });
+  assert.deepEqual([page.effects[0].path, page.effects[0].body], ["workflows/pay/run-nowait", '{"start_event":{"total":1250.0,"who":"Ada"}}']);
+  page.answer("start", 200, handler({ handler_id: "h2" }));
+  assert.deepEqual(page.effects, [{ kind: "go", hash: "#/run/h2" }]);
+  const next = drive().put({ type: "opened", hash: "#/new/pay?from=h1&again=1" });
+  assert.ok(next.kinds().includes("input"));
+  next.put({ type: "start", workflow: "pay", text: "{}", handler: "h1" });
+  assert.equal(next.effects[0].body, '{"start_event":{},"handler_id":"h1"}');
+});
+
+test("waits are answered by their id and asked for again", () => {
+  const page = running().answer("waiting", 200, { waiting: [{ waiter_id: "w1", type: "Given" }] }, { id: "h1" });
+  assert.equal(page.state.run.waits.length, 1);
+  page.put({ type: "send", form: "answer", eventType: "Given", text: "{}", waiter: "w1" });
+  assert.equal(page.effects[0].body, '{"event":{"type":"Given","value":{}},"waiter_id":"w1"}');
+  page.answer("sent", 200, { status: "sent" });
+  assert.deepEqual([page.state.run.waits, page.kinds()], [[], ["waiting"]]);
+});
+
+test("the state is read when it is looked at, and what changed since is known", () => {
+  const page = running().put({ type: "inspect", part: "state" });
+  assert.deepEqual(page.kinds(), ["store"]);
+  page.answer("store", 200, '{"state":{"n":1},"type":null}');
+  page.put({ type: "events", id: "h1", batch: [[0, TICK]] });
+  assert.deepEqual(page.effects, [{ kind: "timer", name: "store", after: 400 }]);
+  page.put({ type: "timer", name: "store" }).answer("store", 200, '{"state":{"n":2},"type":null}');
+  assert.deepEqual([page.state.run.store.before, page.state.run.store.text], ['{"n":1}', '{"n":2}']);
+});
+
+test("deleting leaves the run and takes it off the list", () => {
+  const page = running().put({ type: "remove" });
+  assert.deepEqual([page.effects[0].method, page.effects[0].path], ["DELETE", "handlers/h1"]);
+  page.answer("removed", 200, { status: "deleted" });
+  assert.deepEqual([page.find("go").hash, page.state.runs.items], ["#/", []]);
+});
+
+test("a clock that is far off the server's is put right", () => {
+  const page = running();
+  page.put({ type: "answer", request: { what: "health" }, status: 200, text: "{}", date: 60_000 });
+  assert.equal(serverTime(page.state, 100_000), 40_000);
+  page.put({ type: "answer", request: { what: "health" }, status: 200, text: "{}", date: 900 });
+  assert.equal(serverTime(page.state, 100_000), 100_000);
 });

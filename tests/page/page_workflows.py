@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Literal
 
+import anyio.lowlevel
 from pydantic import BaseModel, Field
 
 from workflow_server import Context, Workflow, step
@@ -33,7 +33,7 @@ class Greet(Workflow):
 
 
 class Customer(BaseModel):
-    name: str
+    name: str = Field(min_length=2)
     country: Literal["DE", "FR", "NL"] = "NL"
 
 
@@ -41,6 +41,8 @@ class OrderPlaced(StartEvent):
     customer: Customer
     articles: list[str] = Field(min_length=1)
     express: bool = False
+    priority: int = Field(default=3, ge=1, le=5)
+    note: str | None = Field(default=None, description="For the driver")
 
 
 class ArticleChecked(Event):
@@ -65,7 +67,7 @@ class Order(Workflow):
     @step
     async def check_stock(self, ctx: Context[Any], ev: OrderPlaced) -> PriceCalculated:
         for article in ev.articles:
-            await asyncio.sleep(0.02)
+            await anyio.sleep(0.02)
             ctx.write_event_to_stream(ArticleChecked(article=article, in_stock=True))
         return PriceCalculated(total=19.5 * len(ev.articles))
 
@@ -134,7 +136,7 @@ class Slow(Workflow):
         while True:
             ctx.write_event_to_stream(Tick(count=count))
             count += 1
-            await asyncio.sleep(0.1)
+            await anyio.sleep(0.1)
 
 
 class Many(Workflow):
@@ -145,8 +147,69 @@ class Many(Workflow):
         for count in range(int(ev.get("count", 3))):
             ctx.write_event_to_stream(Tick(count=count))
             if count % 500 == 0:
-                await asyncio.sleep(0)
+                await anyio.lowlevel.checkpoint()
         return StopEvent(result=0)
+
+
+class ReportWanted(StartEvent):
+    """What the report is about."""
+
+    pages: int = Field(default=6, ge=1, le=50)
+
+
+class PageWanted(Event):
+    number: int
+
+
+class PageDrawn(Event):
+    number: int
+    attempts: int
+
+
+class PagesBound(Event):
+    pages: int
+
+
+class Patient:
+    """Tries again twice, after a moment."""
+
+    def next(self, elapsed_time: float, attempts: int, error: Exception) -> float | None:
+        return 0.05 if attempts < 3 else None
+
+
+class Report(Workflow):
+    """Draws pages side by side, some of them not at the first attempt, and binds them."""
+
+    @step
+    async def split(self, ctx: Context[Any], ev: ReportWanted) -> PageWanted | None:
+        """Ask for every page."""
+        await ctx.store.set("pages", ev.pages)
+        await anyio.sleep(0.06)
+        for number in range(1, ev.pages + 1):
+            ctx.send_event(PageWanted(number=number))
+        return None
+
+    @step(num_workers=3, retry_policy=Patient())
+    async def draw(self, ctx: Context[Any], ev: PageWanted) -> PageDrawn:
+        """Draw one page; every third one needs a second attempt."""
+        attempts = ctx.retry_info().retry_number + 1
+        await anyio.sleep(0.08 + 0.02 * (ev.number % 4))
+        if ev.number % 3 == 0 and attempts == 1:
+            raise ConnectionError(f"The printer did not answer for page {ev.number}")
+        ctx.write_event_to_stream(PageDrawn(number=ev.number, attempts=attempts))
+        return PageDrawn(number=ev.number, attempts=attempts)
+
+    @step
+    async def bind(self, ctx: Context[Any], ev: PageDrawn) -> PagesBound | None:
+        drawn = ctx.collect_events(ev, [PageDrawn] * await ctx.store.get("pages"))
+        await ctx.store.set("drawn", len(drawn or []))
+        return PagesBound(pages=len(drawn)) if drawn else None
+
+    @step
+    async def check(self, ev: PagesBound) -> PageWanted | StopEvent:
+        """Have the first page drawn again if the report is too short to be true."""
+        await anyio.sleep(0.05)
+        return StopEvent(result=f"{ev.pages} pages")
 
 
 WORKFLOWS: dict[str, type[Workflow]] = {
@@ -156,5 +219,6 @@ WORKFLOWS: dict[str, type[Workflow]] = {
     "interview": Interview,
     "many": Many,
     "order": Order,
+    "report": Report,
     "slow": Slow,
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { fields, prefilled, sendable, skeleton } from "../../ui_dist/schema.js";
+import { complaints, fits, sendable, shapeOf, titleOf } from "../../ui_dist/schema.js";
 
 const ORDER = {
   $defs: {
@@ -23,47 +23,56 @@ const ORDER = {
   required: ["customer", "items"],
 };
 
-test("a skeleton has every field, with defaults, first choices and least values", () => {
-  assert.deepEqual(skeleton(ORDER), {
-    customer: { name: "", country: "NL" },
-    items: [""],
-    express: false,
-    note: null,
-    weight: 1,
-  });
+const fieldOf = (name) => shapeOf(ORDER).fields.find((one) => one.name === name);
+
+test("an object's fields: nested ones, choices, lists, defaults, and those that may be left out", () => {
+  assert.deepEqual(shapeOf(ORDER).fields.map(({ name, required, type }) => [name, required, type]), [
+    ["customer", true, "Customer"],
+    ["items", true, "list of text"],
+    ["express", false, "yes or no"],
+    ["note", false, "text or none"],
+    ["weight", false, "number"],
+  ]);
+  const [name, country] = fieldOf("customer").shape.fields;
+  assert.deepEqual([name.shape.kind, country.shape.kind, country.shape.options, country.shape.json], ["string", "enum", ['"DE"', '"NL"'], '"NL"']);
+  assert.deepEqual([fieldOf("items").shape.kind, fieldOf("items").shape.min], ["list", 1]);
+  assert.deepEqual(fieldOf("express").shape, { kind: "boolean", json: "false" });
+  assert.deepEqual(fieldOf("note").shape.choices.map((one) => one.label), ["not given", "text", "none"]);
+  assert.equal(fieldOf("note").description, "For the driver.\nOptional.");
+  assert.deepEqual(fieldOf("weight").shape.choices[1].shape.min, 0);
 });
 
-test("a skeleton of single kinds", () => {
-  assert.equal(skeleton({ const: 7 }), 7);
-  assert.equal(skeleton({ enum: ["a", "b"] }), "a");
-  assert.equal(skeleton({ examples: ["Ada"], type: "string" }), "Ada");
-  assert.equal(skeleton({ type: "integer", minimum: 3 }), 3);
-  assert.equal(skeleton({ type: ["string", "null"] }), "");
-  assert.equal(skeleton({ anyOf: [{ type: "integer" }, { type: "string" }] }), 0);
-  assert.deepEqual(skeleton({ type: "array", prefixItems: [{ type: "string" }, { type: "boolean" }] }), ["", false]);
-  assert.equal(skeleton({}), null);
-  assert.equal(skeleton({ type: "string", default: null }), null);
+test("single kinds", () => {
+  assert.deepEqual(shapeOf({ const: 7 }), { kind: "const", json: "7" });
+  assert.equal(shapeOf({ examples: ["Ada"], type: "string" }).json, '"Ada"');
+  assert.equal(shapeOf({ type: "string" }, undefined, "prompt").long, true);
+  assert.equal(shapeOf({ type: "object", additionalProperties: { type: "integer" } }).value.integer, true);
+  assert.equal(shapeOf({ type: "object", title: "StartEvent", properties: {} }).fields.length, 0);
+  assert.equal(shapeOf({}).kind, "any");
+  assert.equal(shapeOf({ type: "string", default: null }).json, "null");
+  assert.equal(titleOf({ anyOf: [{ type: "integer" }, { type: "null" }] }, {}), "whole number or none");
 });
 
 test("a schema that refers to itself ends", () => {
   const tree = { $defs: { Tree: { type: "object", properties: { child: { $ref: "#/$defs/Tree" } } } }, $ref: "#/$defs/Tree" };
-  assert.ok(JSON.stringify(skeleton(tree)).length < 200);
+  assert.ok(JSON.stringify(shapeOf(tree)).length < 3000);
   const circle = { $defs: { A: { $ref: "#/$defs/B" }, B: { $ref: "#/$defs/A" } }, $ref: "#/$defs/A" };
-  assert.equal(skeleton(circle), null);
+  assert.equal(shapeOf(circle).kind, "any");
 });
 
-test("fields are told with type, need and the first line of what they mean", () => {
-  const found = Object.fromEntries(fields(ORDER).map(({ name, ...rest }) => [name, rest]));
-  assert.deepEqual(found.customer, { type: "Customer", required: true, description: "" });
-  assert.equal(found.items.type, "list of string");
-  assert.deepEqual(found.note, { type: "string | null", required: false, description: "For the driver." });
-  assert.equal(fields({ properties: { x: ORDER.$defs.Customer.properties.country } })[0].type, '"DE" | "NL"');
-  assert.deepEqual(fields({ title: "StartEvent", type: "object" }), []);
+test("a value finds its choice", () => {
+  const { choices } = fieldOf("note").shape;
+  const chosen = (json) => choices.findIndex((one) => fits(one.shape, json));
+  assert.deepEqual([chosen(undefined), chosen('"x"'), chosen("null")], [0, 1, 2]);
+  assert.ok(fits(fieldOf("customer").shape, '{"name":"Ada"}') && !fits(fieldOf("customer").shape, "{}"));
+  assert.ok(fits({ kind: "number" }, "-1.5") && !fits({ kind: "boolean" }, "1"));
 });
 
-test("the text to begin with is an object, whatever the schema", () => {
-  assert.equal(prefilled({ type: "object", properties: {} }), "{}");
-  assert.equal(prefilled(undefined), "{}");
+test("the server's complaint is taken apart, field by field", () => {
+  const told = "Validation error for 'start_event': Failed to deserialize event: Order.customer.name: Field required; Order.items: List should have at least 1 item; it says: more";
+  assert.deepEqual(complaints(told), [[["customer", "name"], "Field required"], [["items"], "List should have at least 1 item; it says: more"]]);
+  assert.deepEqual(complaints("Workflow not found"), [[[], "Workflow not found"]]);
+  assert.deepEqual(complaints("Failed to deserialize event: Order: Value error, odd"), [[[], "Value error, odd"]]);
 });
 
 test("events to send: answers first, then those the program added, start and stop last", () => {
@@ -74,6 +83,6 @@ test("events to send: answers first, then those the program added, start and sto
     declared: ["StopEvent", "Begin", "Progress", "Answer"],
   };
   assert.deepEqual(sendable(details).map(({ title }) => title), ["Answer", "Extra", "Progress", "StopEvent", "Begin"]);
-  assert.deepEqual(sendable(undefined), []);
+  assert.deepEqual(sendable({}), []);
   assert.deepEqual(sendable({ ...details, answers: null }), []);
 });
