@@ -57,7 +57,8 @@ class DictLikeModel(BaseModel):
         privates = type(self).__private_attributes__
         for name in [name for name in given if name in privates]:
             super().__setattr__(name, given.pop(name))
-        self._data = {**cast("dict[str, Any]", extras), **given}
+        extras = {**cast("dict[str, Any]", extras), **given}
+        object.__setattr__(self, "__pydantic_extra__", {_EXTRAS: extras} if extras else {})
 
     @property
     def _data(self) -> dict[str, Any]:
@@ -216,7 +217,7 @@ class StopEvent(Event):
             return
         super().__init__(**params)
         if result is not _UNSET:
-            self._result = result
+            cast("dict[str, Any]", self.__pydantic_private__)["_result"] = result
 
     def _get_result(self) -> Any:
         return self._result

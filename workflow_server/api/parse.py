@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, cast
 
 from workflow_server.api.commands import (
@@ -47,6 +48,7 @@ LONGEST_WAIT = 3600
 # ------------------------------------------------------------------------------------------------- paths and queries
 
 
+@lru_cache(maxsize=256)
 def path_name(segment: str, what: str) -> str:
     """Return the name that a path segment stands for, percent-decoded once.
 

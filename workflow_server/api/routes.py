@@ -7,6 +7,7 @@ path has the form `/first`, `/first/{name}` or `/first/{name}/last`, so finding 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from workflow_server.api import parse
 from workflow_server.api.commands import (
@@ -104,6 +105,7 @@ METHODS = tuple(sorted({method for endpoint in _TABLE.values() for method in end
 """Every method that the API knows anywhere."""
 
 
+@lru_cache(maxsize=256)  # most requests go to few paths, and each asks twice
 def find(path: str) -> tuple[Endpoint, str] | None:
     """Return what the API knows at `path` and the name in it, still encoded; `None` for nothing."""
     first, name, last = _key(path)

@@ -62,7 +62,7 @@ from workflow_server.engine.routing import (
     tell_step,
 )
 from workflow_server.engine.speech import forget_speech, remember_send, was_published, was_sent
-from workflow_server.engine.state import ItemPhase, Run, StepLoad, Wait, WorkItem
+from workflow_server.engine.state import ItemPhase, Run, Wait, WorkItem
 from workflow_server.engine.waiting import abandon_wait, begin_wait, collect, forget_item
 from workflow_server.events import StepFailedEvent, StepState
 
@@ -259,12 +259,14 @@ def _end(run: Run, at: float, ending: Ending, fact: Fact, reaction: Reaction) ->
     publish(run, at, fact, reaction)
     run.ending = ending
     run.active_at_end = run.active_steps
-    reaction.changed.update(item.key for item in run.items.values())
-    reaction.changed.update((*run.waits, *run.contributions, *run.utterances))
+    for item in run.items.values():
+        reaction.changed.add(item.key)
+    reaction.changed.update(run.waits, run.contributions, run.utterances)
     for parts in (run.items, run.waits, run.contributions, run.utterances, run.recalls, run.held, run.open_waits):
         parts.clear()
     run.waiting.clear()
     run.dues.clear()
-    run.loads = {name: StepLoad() for name in run.shape.steps}
+    for load in run.loads.values():
+        load.clear()
     run.idle = False
     reaction.effects = [EndRun(ending)]

@@ -147,6 +147,12 @@ class StepLoad:
     busy: set[int] = field(default_factory=set[int])
     """Numbers of the worker slots in use."""
 
+    def clear(self) -> None:
+        """Forget all work and free all slots."""
+        self.queued.clear()
+        self.answered.clear()
+        self.busy.clear()
+
     def take_slot(self, limit: int) -> int | None:
         """Occupy the smallest free worker number below `limit` and return it, or `None`."""
         if len(self.busy) >= limit:

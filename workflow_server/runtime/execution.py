@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections import Counter
 from contextvars import Context as ContextVars
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -44,6 +43,22 @@ class _Pending:
         self.answer: Answer | None = None
 
 
+class Worker:
+    """What can stop a task that executes steps one after the other. A task that was stopped executes no further one."""
+
+    __slots__ = ("mercy", "scope")
+
+    def __init__(self) -> None:
+        self.scope = anyio.CancelScope()
+        self.mercy = anyio.CancelScope()
+        """Inside `scope`; shielded at last if a step ignores its cancellation, so that it stops fighting for time."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the step that it executes was cancelled by its run."""
+        return self.scope.cancel_called
+
+
 class StepExecution:
     """One execution of a work item by its step.
 
@@ -51,20 +66,19 @@ class StepExecution:
         start: What the engine wants executed.
         step: The step's definition.
         owner: The run.
+        worker: The task that executes it.
     """
 
-    def __init__(self, start: StartStep, step: StepDefinition, owner: Owner) -> None:
+    def __init__(self, start: StartStep, step: StepDefinition, owner: Owner, worker: Worker) -> None:
         self.id: Execution = start.execution
         self.step = step
         self.event: Event = start.message.event
         self.failures = start.attempts
-        self.scope = anyio.CancelScope()
-        # Shielded at last if the step ignores being cancelled, so that it stops fighting for the loop.
-        self._mercy = anyio.CancelScope()
         self._owner = owner
+        self._worker = worker
         self._context: Any = None
         self._leaving = False
-        self._ordinals: Counter[tuple[str, str]] = Counter()
+        self._ordinals: dict[tuple[str, str], int] = {}
         self._pending: dict[str, list[_Pending]] = {}
 
     @property
@@ -94,19 +108,18 @@ class StepExecution:
         variables.run(_current.set, weakref.ref(self))
         function: Any = self.step.function
         owner = () if self.step.free else (plan.workflow,)
-        with self._mercy:
-            if config.resources:
-                making = plan.resources.provide(config.resources)
-                arguments.update(await drive(making, variables, self._note_suspension))
-            if config.is_async:
-                steps = variables.run(function, *owner, **arguments)
-                return await drive(steps, variables, self._note_suspension)
-            return await threads.call(lambda: function(*owner, **arguments), variables)
+        if config.resources:
+            making = plan.resources.provide(config.resources)
+            arguments.update(await drive(making, variables, self._note_suspension))
+        if config.is_async:
+            steps = variables.run(function, *owner, **arguments)
+            return await drive(steps, variables, self._note_suspension)
+        return await threads.call(lambda: function(*owner, **arguments), variables)
 
     def next_ordinal(self, family: str, name: str) -> int:
         """Return how many calls of this kind the execution made before this one."""
-        ordinal = self._ordinals[family, name]
-        self._ordinals[family, name] += 1
+        ordinal = self._ordinals.get((family, name), 0)
+        self._ordinals[family, name] = ordinal + 1
         return ordinal
 
     async def answer_to(self, wait: str) -> Answer:
@@ -148,8 +161,8 @@ class StepExecution:
 
     def stop(self) -> None:
         """Cancel it; what it still says or returns is not heard."""
-        self.scope.cancel()
+        self._worker.scope.cancel()
 
     def abandon(self) -> None:
         """Leave it to itself, after it ignored being cancelled."""
-        self._mercy.shield = True
+        self._worker.mercy.shield = True

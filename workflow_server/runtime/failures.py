@@ -24,11 +24,16 @@ from workflow_server.naming import qualified_name
 from workflow_server.runtime.loop import in_trio
 
 
-def closes_loop(error: BaseException) -> bool:
-    """Tell whether `error` must leave the worker, because the loop or the coroutine itself is ending."""
+def closes_loop(error: BaseException, stopped: bool) -> bool:
+    """Tell whether `error` must leave the worker, because the loop or the coroutine itself is ending.
+
+    Args:
+        error: What a step raised.
+        stopped: Whether its run has cancelled it, which explains a cancellation.
+    """
     if isinstance(error, GeneratorExit):
         return True
-    if not _holds(error, anyio.get_cancelled_exc_class()):
+    if stopped or not _holds(error, anyio.get_cancelled_exc_class()):
         return False
     if in_trio():
         # The worker is cancelled only with all system tasks; another Cancelled was kept and raised again by the step.

@@ -67,15 +67,16 @@ class _AsyncioPort:
 
     def spawn(self, function: Callable[..., Awaitable[None]], *args: Any) -> None:
         async def run() -> None:
-            await function(*args)
+            try:
+                await function(*args)
+            finally:
+                self._tasks.discard(task)
 
         # Not by the loop's task factory, which may begin at once, in the middle of what is going on here; and with
         # context variables of its own, because some tasks outlive whoever's variables they would copy.
-        variables = Context()
-        task = asyncio.Task(run(), loop=self._loop, context=variables)
+        task = asyncio.Task(run(), loop=self._loop, context=Context())
         # The loop holds its tasks weakly.
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard, context=variables)
 
     def call_threadsafe(self, function: Callable[[], object]) -> None:
         self._loop.call_soon_threadsafe(function)

@@ -31,7 +31,7 @@ from workflow_server.engine.state import Run
 from workflow_server.events import Event
 from workflow_server.runtime import failures
 from workflow_server.runtime.alarms import Alarm
-from workflow_server.runtime.execution import StepExecution, current_execution
+from workflow_server.runtime.execution import StepExecution, Worker, current_execution
 from workflow_server.runtime.host import Host
 from workflow_server.runtime.journal import Journal
 from workflow_server.runtime.loop import uninterruptible
@@ -230,30 +230,27 @@ class Runner:
     # Workers
 
     async def _work(self) -> None:
-        turn_began, steps = self.host.port.now(), 0
-        while self._ready:
-            start = self._ready.popleft()
-            if not await self._execute(start):
-                # The step left a cancellation behind in this task: it must not hit the next one.
-                if self._ready:
-                    self.host.port.spawn(self._work)
-                return
-            steps += 1
-            if steps >= STEPS_PER_TURN or self.host.port.now() - turn_began > SECONDS_PER_TURN:
-                await anyio.lowlevel.checkpoint()
-                turn_began, steps = self.host.port.now(), 0
+        worker, turn_began, steps = Worker(), self.host.port.now(), 0
+        with worker.scope, worker.mercy:
+            while self._ready and await self._execute(self._ready.popleft(), worker):
+                steps += 1
+                if steps >= STEPS_PER_TURN or self.host.port.now() - turn_began > SECONDS_PER_TURN:
+                    await anyio.lowlevel.checkpoint()
+                    turn_began, steps = self.host.port.now(), 0
+        if self._ready:
+            # The last step left a cancellation behind in this task: it must not hit the next one.
+            self.host.port.spawn(self._work)
 
-    async def _execute(self, start: StartStep) -> bool:
+    async def _execute(self, start: StartStep, worker: Worker) -> bool:
         """Execute a step and tell the engine how it ended; return whether this task is fit for another step."""
-        execution = StepExecution(start, self.plan.definition.steps[start.step], self)
+        execution = StepExecution(start, self.plan.definition.steps[start.step], self, worker)
         self.executions[start.execution.item] = execution
         ended: Input | None = None
         try:
-            with execution.scope:
-                value = await execution.call(self.host.threads, self._variables, self.plan)
-                ended = self._returned(execution, value)
+            value = await execution.call(self.host.threads, self._variables, self.plan)
+            ended = self._returned(execution, value)
         except BaseException as error:
-            if failures.closes_loop(error):
+            if failures.closes_loop(error, worker.stopped):
                 raise
             if failures.is_interrupt(error):
                 self.host.port.interrupt()
@@ -261,11 +258,11 @@ class Runner:
                 ended = self._failed(execution, failures.as_failure(execution.step.name, error))
         finally:
             self._leave(execution)
-        if ended is not None and not execution.scope.cancel_called:
+        if ended is not None and not worker.stopped:
             self._worker_is_free = True
             self.apply(ended)
             self._worker_is_free = False
-        return failures.no_cancellation_left()
+        return not worker.stopped and failures.no_cancellation_left()
 
     def wrote_state(self) -> None:
         """Note that a step has a state write committed: if its run is held, it goes on to its next suspension only."""

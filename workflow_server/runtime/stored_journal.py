@@ -88,11 +88,14 @@ class StoredJournal:
     def take(self, reaction: Reaction) -> None:
         """Add a reaction to the open batch."""
         self.leaving = False
-        batch = self._gather()
-        batch.publications += reaction.publications
-        batch.effects += reaction.effects
-        batch.changed |= reaction.changed
-        batch.keys += reaction.keys
+        batch = self._open
+        if batch is None:
+            self._open = _OpenBatch(reaction.publications, reaction.effects, reaction.changed, keys=reaction.keys)
+        else:
+            batch.publications += reaction.publications
+            batch.effects += reaction.effects
+            batch.changed |= reaction.changed
+            batch.keys += reaction.keys
         self._committer.mark(self)
 
     def prepare(self, start: Message | None, state: Mapping[str, str], keys: tuple[IdempotencyKey, ...]) -> None:
