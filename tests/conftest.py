@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from workflow_server.testing.virtual_time import VirtualTimeLoop, follow_virtual_time
+# Has pytest explain what fails in the contract that stores share; before anything imports it.
+pytest.register_assert_rewrite(
+    *(
+        f"workflow_server.testing.{name}"
+        for name in ("batches", "durable_store_contract", "key_contract", "listing_contract", "store_contract")
+    )
+)
+
+from workflow_server.testing.virtual_time import VirtualTimeLoop, follow_virtual_time  # noqa: E402
 
 
 @pytest.fixture(params=["asyncio", "trio"])

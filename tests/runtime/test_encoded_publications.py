@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import json
 import uuid
@@ -37,8 +37,8 @@ RESULTS: list[Any] = [
     float("-inf"),
     b"bytes",
     decimal.Decimal("1.50"),
-    datetime.timedelta(hours=1),
-    datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+    dt.timedelta(hours=1),
+    dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
     uuid.UUID(int=7),
     StepState.RUNNING,
     Model(),
