@@ -14,17 +14,16 @@ pytest.register_assert_rewrite(
     )
 )
 
-from workflow_server.testing.virtual_time import VirtualTimeLoop, follow_virtual_time  # noqa: E402
+from workflow_server.testing.virtual_time import follow_virtual_time, virtual_backend  # noqa: E402
 
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     """Run each async test on asyncio and on trio; with the marker `virtual_time`, no second really passes."""
     virtual = request.node.get_closest_marker("virtual_time") is not None
-    if request.param == "asyncio":
-        return ("asyncio", {"loop_factory": VirtualTimeLoop} if virtual else {})
-    trio_testing = pytest.importorskip("trio.testing", reason="trio is not installed")
-    return ("trio", {"clock": trio_testing.MockClock(autojump_threshold=0)} if virtual else {})
+    if request.param == "trio":
+        pytest.importorskip("trio", reason="trio is not installed")
+    return virtual_backend(request.param) if virtual else (request.param, {})
 
 
 @pytest.fixture

@@ -23,16 +23,18 @@ LEAVES = {
     "workflows.workflow": "workflow_server.runtime.workflow",
     "workflows.resource": "workflow_server.runtime.resource",
     "workflows.retry_policy": "workflow_server.definition.retry_policy",
+    "workflows.testing.runner": "workflow_server.testing.runner",
     "workflows.types": "workflow_server.types",
     "workflows.context.serializers": "workflow_server.serializers",
     "workflows.context.state_store": "workflow_server.runtime.state_store",
     "llama_agents.server.server": "workflow_server.server",
 }
-PACKAGES = ("workflows", "workflows.context", "workflows.representation", "workflows.server")
+PACKAGES = ("workflows", "workflows.context", "workflows.representation", "workflows.server", "workflows.testing")
 
 EXPORTS = {
     "workflows": ("Context", "Workflow", "catch_error", "step"),
     "workflows.context": ("BaseSerializer", "Context", "JsonSerializer", "PickleSerializer"),
+    "workflows.testing": ("WorkflowTestRunner",),
     "workflows.server": (
         "AbstractWorkflowStore",
         "HandlerQuery",

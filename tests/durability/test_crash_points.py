@@ -11,11 +11,11 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from tests_support.durable_store import DurableStore
 from tests_support.durable_workflows import WORKFLOWS, answer_questions, make_server, result_of, said, told
 from workflow_server import WorkflowServer
 from workflow_server.api.commands import CancelHandler, GetHandler, SendEvent, StartRun
 from workflow_server.api.outcomes import HandlerFound, Refused, RunAccepted
+from workflow_server.testing.durable_store import DurableStore
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("virtual_clock")]
 

@@ -8,12 +8,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests_support.durable_store import DurableStore
 from workflow_server import Context, Workflow, WorkflowServer, step
 from workflow_server.api.commands import GetHandler, SendEvent, StartRun
 from workflow_server.api.outcomes import EventAccepted, HandlerFound, RunAccepted
 from workflow_server.events import HumanResponseEvent, StartEvent, StopEvent
 from workflow_server.stores.base import StoredRun
+from workflow_server.testing.durable_store import DurableStore
 from workflow_server.wire.records import HandlerRecord
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("virtual_clock")]

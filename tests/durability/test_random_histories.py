@@ -14,12 +14,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests_support.durable_store import DurableStore
 from tests_support.durable_workflows import WORKFLOWS, answer_questions, make_server, result_of, said, told
 from workflow_server.api.commands import StartRun
 from workflow_server.api.outcomes import RunAccepted
 from workflow_server.errors import StoreUnavailable
 from workflow_server.stores.base import AbstractWorkflowStore, Batch, Verdict
+from workflow_server.testing.durable_store import DurableStore
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("virtual_clock")]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import anyio
 
-from tests_support.durable_store import DurableStore
 from workflow_server import Context, Workflow, WorkflowServer, step
 from workflow_server.api.commands import StartRun
 from workflow_server.api.outcomes import RunFinished
 from workflow_server.events import HumanResponseEvent, StartEvent, StopEvent
+from workflow_server.testing.durable_store import DurableStore
 
 
 class Reply(HumanResponseEvent):

@@ -8,7 +8,6 @@ from typing import Any
 
 import anyio
 
-from tests_support.durable_store import DurableStore
 from workflow_server import Context, Workflow, WorkflowServer, catch_error, step
 from workflow_server.api.commands import SendEvent
 from workflow_server.api.outcomes import EventAccepted, Refused
@@ -21,6 +20,7 @@ from workflow_server.events import (
     StopEvent,
 )
 from workflow_server.stores.base import AbstractWorkflowStore
+from workflow_server.testing.durable_store import DurableStore
 from workflow_server.wire.records import EventRecord
 
 

@@ -10,7 +10,12 @@ from workflow_server.stores.memory import MemoryWorkflowStore
 
 
 class DurableStore(MemoryWorkflowStore):
-    """Keeps parts, too. `survivors` holds a copy made after each commit: what a crash at that moment would leave."""
+    """Keeps parts, too, so that runs can be loaded again.
+
+    Attributes:
+        commits: How many groups were committed.
+        on_commit: Called with that number after each commit; may `copy`, to keep what a crash now would leave.
+    """
 
     keeps_parts = True
 
@@ -31,6 +36,7 @@ class DurableStore(MemoryWorkflowStore):
             self.on_commit = hook
 
     def commit_now(self, group: Sequence[Batch]) -> list[Verdict]:
+        """Write each batch that its guards allow, at once."""
         verdicts = [self._commit(batch) for batch in group]
         self.commits += 1
         if self.on_commit is not None:

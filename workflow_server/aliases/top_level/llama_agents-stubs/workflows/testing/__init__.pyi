@@ -1,0 +1,1 @@
+from workflow_server.testing.runner import WorkflowTestRunner as WorkflowTestRunner
