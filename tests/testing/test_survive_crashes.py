@@ -78,7 +78,7 @@ async def test_questions_that_steps_return_are_answered_once_each() -> None:
     class Forgets(Returns):
         once = False
 
-    with pytest.raises(AssertionError, match="commit 4 of 8: the run ended as .*ONE.*ONE.*, not as .*ONE.*TWO"):
+    with pytest.raises(AssertionError, match=r"commit 4 of 8: the run ended as .*ONE.*ONE.*, not as .*ONE.*TWO"):
         await survive_crashes(lambda: Forgets(timeout=None), Begin(n=1), answer=answer)
 
 
