@@ -7,19 +7,23 @@ differences worth knowing, and only figures of the same minutes can be divided b
 from __future__ import annotations
 
 import argparse
+import compileall
 import importlib.util
 import json
 import os
 import platform
+import sqlite3
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from bench.contestants import Contestant, bare, ours_on, peer
-from bench.environment import PEER, Unavailable, interpreter
+from bench.contestants import PEER_RUNS, PEER_STEPS, Contestant, bare, ours_on, peer
+from bench.environment import PEER, ROOT, Unavailable, interpreter
 from bench.load import LoadError
-from bench.report import Cell, table
-from bench.workloads import WORKLOADS, Sample, Workload
+from bench.report import HEADINGS, Cell, rows
+from bench.sample import Sample
+from bench.workloads import WORKLOADS, Workload
 
 
 def main() -> int:
@@ -35,9 +39,14 @@ def main() -> int:
     sides += [ours_on(backend) for backend in options.backends]
     if options.pin:
         sides = _pinned(sides)
-    results = {workload.name: _measure(workload, sides, options) for workload in chosen}
+    # An installed package has its byte code; ours, which runs from the checkout, shall not start slower for want of it.
+    compileall.compile_dir(ROOT / "workflow_server", quiet=1)
     header = _header(options)
-    print(table(chosen, results, header))
+    print(header, HEADINGS, sep="\n\n")
+    results: dict[str, dict[str, Cell]] = {}
+    for workload in chosen:
+        results[workload.name] = _measure(workload, sides, options)
+        print(rows(workload, results[workload.name]), flush=True)
     if options.json:
         cells = {name: {who: cell.as_json() for who, cell in row.items()} for name, row in results.items()}
         Path(options.json).write_text(json.dumps({"header": header, "results": cells}, indent=1))
@@ -91,10 +100,15 @@ def _pinned(sides: list[Contestant]) -> list[Contestant]:
 
 def _header(options: argparse.Namespace) -> str:
     return (
-        f"Python {platform.python_version()}, {os.cpu_count()} processors, {options.repeat} samples of "
-        f"{options.seconds:g} s in turns, medians; spread = (largest - smallest) / median; a fresh process for every "
-        f"sample; stores in memory (no durability on either side); ratio above 1 = better than the peer in the same "
-        f"turn, the median of all turns; CPU = the server's processor time."
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} processors, "
+        f"{options.repeat} samples of {options.seconds:g} s in turns, medians; spread = (largest - smallest) / median; "
+        f"a fresh process for every sample.\nRatio above 1 = better than the peer in the same turn, the median of all "
+        f"turns; CPU = the server's processor time; besides = other figures, less is better, with their ratios.\n"
+        f"Stores in memory unless a row says SQLite; there synchronous is FULL on both sides, and the file lies in "
+        f"{tempfile.gettempdir()}.\n"
+        f"Because the peer is slow, it is given {PEER_RUNS:,} waiting runs (all times are for a thousand) and loops of "
+        f"{PEER_STEPS:,} steps at most; that favours it, as each costs it more the more there are. Where runs wait, "
+        f"Python's\ncollector of cyclic garbage is off in the peer, which would lose most of them to it and hang."
     )
 
 

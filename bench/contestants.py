@@ -12,9 +12,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bench.environment import ROOT, clean, ours
 from bench.load import LoadError, request_bytes
+
+Store = Literal["memory", "sqlite"]
+
+DATABASE = "bench.db"
+"""The file, in the folder that a server runs in."""
+
+PEER_RUNS = 200
+"""Waiting runs that the peer is given at most, and…"""
+
+PEER_STEPS = 1000
+"""…steps that a loop of it has, for want of time."""
 
 PROGRAMS = ROOT / "bench" / "programs"
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -32,6 +44,12 @@ class Contestant:
     """The server's command line for a port."""
     processors: frozenset[int] = frozenset()
     """Where its server may run; empty for anywhere."""
+    most_runs: int = 1_000_000
+    """How many waiting runs it is given at most."""
+    most_steps: int = 1_000_000
+    """How many steps a loop of it has at most."""
+    loses_waiting: bool = False
+    """Whether Python's collector of cyclic garbage takes its waiting runs away; it is off then where runs wait."""
 
 
 def ours_on(backend: str) -> Contestant:
@@ -47,7 +65,16 @@ def peer(python: Path) -> Contestant:
     """Return the peer under uvicorn, as its own command line runs it but without an access log."""
     command = [str(python), "-m", "uvicorn", "target:app", "--app-dir", str(PROGRAMS), "--host", "127.0.0.1"]
     options = ["--log-level", "warning", "--no-access-log"]
-    return Contestant("peer", str(python), "asyncio", clean(), lambda port: [*command, "--port", str(port), *options])
+    return Contestant(
+        "peer",
+        str(python),
+        "asyncio",
+        clean(),
+        lambda port: [*command, "--port", str(port), *options],
+        most_runs=PEER_RUNS,
+        most_steps=PEER_STEPS,
+        loses_waiting=True,
+    )
 
 
 def bare(kind: str) -> Contestant:
@@ -61,14 +88,14 @@ def bare(kind: str) -> Contestant:
 class Running:
     """A server process that has answered its first `/health`."""
 
-    pid: int
+    process: subprocess.Popen[bytes]
     port: int
     started_in: float
     """Seconds from starting the process to the first answer."""
 
     def cpu_seconds(self) -> float | None:
         """Return the processor time the server has used, or `None` where the system doesn't tell (no `/proc`)."""
-        stat = Path(f"/proc/{self.pid}/stat")
+        stat = Path(f"/proc/{self.process.pid}/stat")
         if not stat.exists():
             return None
         fields = stat.read_text().rpartition(")")[2].split()
@@ -76,26 +103,63 @@ class Running:
 
     def resident_mb(self) -> float | None:
         """Return the memory the server holds, in megabytes, or `None` where the system doesn't tell."""
-        status = Path(f"/proc/{self.pid}/status")
+        status = Path(f"/proc/{self.process.pid}/status")
         if not status.exists():
             return None
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) / 1024
 
+    def settle(self, *, quiet: float = 0.5, limit: float = 20.0) -> None:
+        """Return when the server has been nearly idle for `quiet` seconds (where that can't be told: after so many).
+
+        Nearly, because the peer looks into its database now and then; after `limit` seconds in any case.
+        """
+        before, end = self.cpu_seconds(), time.perf_counter() + limit
+        while time.perf_counter() < end:
+            time.sleep(quiet)
+            after = self.cpu_seconds()
+            if before is None or after is None or after - before <= quiet * 0.1:
+                return
+            before = after
+
 
 @contextmanager
-def running(contestant: Contestant, *, limit: float = 30.0) -> Iterator[Running]:
-    """Start the contestant's server for the length of the block, in an empty folder, on a free port.
+def empty_folder() -> Iterator[Path]:
+    """Make a folder for the length of the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def running(
+    contestant: Contestant,
+    folder: Path,
+    *,
+    store: Store = "memory",
+    waits: bool = False,
+    idle_timeout: float = 600.0,
+    limit: float = 60.0,
+) -> Iterator[Running]:
+    """Start the contestant's server for the length of the block, on a free port; it is killed in the end.
+
+    Args:
+        contestant: Whose.
+        folder: Where it runs, and keeps its database.
+        store: What keeps its runs.
+        waits: Whether runs will wait.
+        idle_timeout: Seconds after which runs that only wait leave its memory.
+        limit: Seconds within which it has to answer.
 
     Raises:
-        LoadError: It did not answer within `limit` seconds, or ended.
+        LoadError: It did not answer in time, or ended.
     """
     port = _free_port()
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
+    env = {**contestant.env, "BENCH_STORE": store, "BENCH_IDLE_TIMEOUT": str(idle_timeout)}
+    if waits and contestant.loses_waiting:
+        env["BENCH_COLLECTOR"] = "off"
+    with tempfile.TemporaryFile() as said:
         begin = time.perf_counter()
-        process = subprocess.Popen(
-            contestant.serve(port), cwd=folder, env=contestant.env, stdout=said, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(contestant.serve(port), cwd=folder, env=env, stdout=said, stderr=subprocess.STDOUT)
         try:
             if contestant.processors:
                 os.sched_setaffinity(process.pid, contestant.processors)
@@ -106,14 +170,10 @@ def running(contestant: Contestant, *, limit: float = 30.0) -> Iterator[Running]
                         f"{contestant.name} does not serve: {said.read()[-600:].decode('utf-8', 'replace')}"
                     )
                 time.sleep(0.002)
-            yield Running(process.pid, port, time.perf_counter() - begin)
+            yield Running(process, port, time.perf_counter() - begin)
         finally:
-            process.terminate()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
 
 
 def _free_port() -> int:

@@ -8,12 +8,15 @@ ready-made bytes, so that the report can show how far from being the limit it is
 
 from __future__ import annotations
 
+import json
 import selectors
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPResponse
+from itertools import chain, repeat
 
 
 class LoadError(Exception):
@@ -29,6 +32,10 @@ class Tally:
     latencies: list[float] = field(default_factory=list[float])
     """Seconds from sending a request to having its whole answer."""
 
+    def within(self, share: float) -> float:
+        """Return the milliseconds within which this share of the answers came."""
+        return sorted(self.latencies)[int(len(self.latencies) * share)] * 1000
+
 
 def request_bytes(method: str, path: str, body: bytes | None = None) -> bytes:
     """Return a request as it goes over the wire."""
@@ -36,6 +43,12 @@ def request_bytes(method: str, path: str, body: bytes | None = None) -> bytes:
     if body is not None:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode("ascii") + b"\r\n" + (body or b"")
+
+
+def start_request(workflow: str, fields: object, *, handler_id: str | None = None) -> bytes:
+    """Return the request that starts a run and doesn't wait for it."""
+    given = {"start_event": fields} if handler_id is None else {"start_event": fields, "handler_id": handler_id}
+    return request_bytes("POST", f"/workflows/{workflow}/run-nowait", json.dumps(given).encode())
 
 
 class _Connection:
@@ -109,12 +122,48 @@ def hammer(port: int, request: bytes, *, connections: int, seconds: float) -> Ta
     Raises:
         LoadError: An answer other than 200, or none within 30 seconds.
     """
+    end = time.perf_counter() + seconds
+    # The first ones go out in any case.
+    return _exchange(port, chain(repeat(request, connections), _until(end, request)), connections)
+
+
+def send_all(port: int, requests: Sequence[bytes], *, connections: int) -> Tally:
+    """Send each of `requests` once, on `connections` at once.
+
+    Raises:
+        LoadError: An answer other than 200, or none within 30 seconds.
+    """
+    return _exchange(port, iter(requests), min(connections, len(requests)))
+
+
+def ask(port: int, request: bytes) -> bytes:
+    """Send one request and return the body of its answer.
+
+    Raises:
+        LoadError: The answer is not 200.
+    """
+    with connect(port) as sock:
+        sock.sendall(request)
+        answer = HTTPResponse(sock)
+        answer.begin()
+        body = answer.read()
+    if answer.status != 200:
+        raise LoadError(f"the server answered {answer.status}: {body[:200].decode('utf-8', 'replace')}")
+    return body
+
+
+def _until(end: float, request: bytes) -> Iterator[bytes]:
+    while time.perf_counter() < end:
+        yield request
+
+
+def _exchange(port: int, requests: Iterator[bytes], connections: int) -> Tally:
     tally = Tally()
     with _connections(port, connections) as (selector, made):
-        begin = time.perf_counter()
+        begin = now = time.perf_counter()
         for connection in made:
-            connection.send(request)
-        under_way, now = connections, begin
+            connection.send(next(requests))
+        under_way = connections
         while under_way:
             ready = selector.select(timeout=30)
             if not ready:
@@ -126,9 +175,10 @@ def hammer(port: int, request: bytes, *, connections: int, seconds: float) -> Ta
                 now = time.perf_counter()
                 tally.done += 1
                 tally.latencies.append(now - connection.sent_at)
-                if now - begin < seconds:
-                    connection.send(request)
-                else:
+                request = next(requests, None)
+                if request is None:
                     under_way -= 1
+                else:
+                    connection.send(request)
         tally.seconds = now - begin
     return tally

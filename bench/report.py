@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from bench.workloads import Sample, Workload
+from bench.sample import Sample
+from bench.workloads import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Cell:
         values = [sample.value for sample in self.samples]
         return (max(values) - min(values)) / self.value if self.value else 0.0
 
+    @property
+    def besides(self) -> dict[str, float]:
+        """The medians of the other figures."""
+        return {name: median(sample.besides[name] for sample in self.samples) for name in self.samples[0].besides}
+
     def as_json(self) -> dict[str, object]:
         """Return everything known, for `--json`."""
         if self.problem:
@@ -42,7 +48,7 @@ class Cell:
             "cpu_us": self.cpu_us,
             "spread": self.spread,
             "samples": [sample.value for sample in self.samples],
-            "note": self.samples[-1].note,
+            "besides": self.besides,
         }
 
 
@@ -63,19 +69,18 @@ def cpu_ratio(cell: Cell, peer: Cell) -> float | None:
     return peer.cpu_us / cell.cpu_us
 
 
-Results = Mapping[str, Mapping[str, Cell]]
-"""By workload name, then by contestant name."""
+_FIGURES = f"{'median':>12} {'':<13}{'spread':>8}{'ratio':>8}{'CPU/unit':>11}{'ratio':>8}"
+
+HEADINGS = f"{'workload':<42}{'who':<18}{_FIGURES}  besides"
+"""What stands above the rows."""
 
 
-def table(workloads: Sequence[Workload], results: Results, header: str) -> str:
-    """Return the report as text, with one line a workload and contestant."""
-    figures = f"{'median':>12} {'':<13}{'spread':>8}{'ratio':>8}{'CPU/unit':>11}{'ratio':>8}"
-    lines = [header, "", f"{'workload':<42}{'who':<18}{figures}  note"]
-    for workload in workloads:
-        cells = results.get(workload.name, {})
-        for position, (who, cell) in enumerate(cells.items()):
-            title = workload.title if position == 0 else ""
-            lines.append(f"{title:<42}{who:<18}{_figures(workload, cell, cells.get('peer'))}")
+def rows(workload: Workload, cells: Mapping[str, Cell]) -> str:
+    """Return the lines of one workload, one for each contestant."""
+    lines: list[str] = []
+    for position, (who, cell) in enumerate(cells.items()):
+        title = workload.title if position == 0 else ""
+        lines.append(f"{title:<42}{who:<18}{_figures(workload, cell, cells.get('peer'))}")
     return "\n".join(lines)
 
 
@@ -86,6 +91,17 @@ def _figures(workload: Workload, cell: Cell, peer: Cell | None) -> str:
     against = f"{ratio(workload, cell, known):.1f}x" if known else "-"
     less = cpu_ratio(cell, known) if known else None
     cpu = ("-", "-") if cell.cpu_us is None else (f"{cell.cpu_us:,.0f} µs", f"{less:.1f}x" if less else "-")
-    number = f"{cell.value:,.0f}" if cell.value >= 100 else f"{cell.value:.1f}"
-    figures = f"{number:>12} {workload.unit:<13}{cell.spread:>8.0%}{against:>8}{cpu[0]:>11}{cpu[1]:>8}"
-    return f"{figures}  {cell.samples[-1].note}"
+    figures = f"{_number(cell.value):>12} {workload.unit:<13}{cell.spread:>8.0%}{against:>8}{cpu[0]:>11}{cpu[1]:>8}"
+    return f"{figures}  {', '.join(_besides(cell, known))}".rstrip()
+
+
+def _besides(cell: Cell, peer: Cell | None) -> list[str]:
+    theirs = peer.besides if peer else {}
+    return [
+        f"{name} {_number(value)}" + (f" ({theirs[name] / value:.1f}x)" if value and name in theirs else "")
+        for name, value in cell.besides.items()
+    ]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"

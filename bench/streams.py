@@ -6,11 +6,16 @@ import json
 import selectors
 import socket
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bench.load import LoadError, connect, request_bytes
+from bench.load import LoadError, ask, connect, request_bytes, start_request
 
 _EVENT = b"\ndata: "
+
+PATIENCE = 120.0
+"""Seconds that a stream is given for what is expected of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,8 @@ def follow(port: int, *, events: int, readers: int) -> Streamed:
         LoadError: A reader got fewer or more, or nothing for 60 seconds.
     """
     begin = time.perf_counter()
-    request = request_bytes("GET", f"/events/{_start(port, events)}?after_sequence=-1")
+    started = ask(port, start_request("publish", {"count": events}))
+    request = request_bytes("GET", f"/events/{json.loads(started)['handler_id']}?after_sequence=-1")
     first = 0.0
     with selectors.DefaultSelector() as selector:
         made = [_Reader(connect(port), request) for _ in range(readers)]
@@ -108,16 +114,23 @@ def follow(port: int, *, events: int, readers: int) -> Streamed:
     return Streamed(readers * (events + 1), seconds, first)
 
 
-def _start(port: int, events: int) -> str:
-    body = json.dumps({"start_event": {"count": events}}).encode()
-    with connect(port) as sock:
-        sock.sendall(request_bytes("POST", "/workflows/publish/run-nowait", body))
-        received = b""
-        while b"\r\n\r\n" not in received or not received.endswith(b"}"):
-            data = sock.recv(65536)
-            if not data:
-                raise LoadError("the server closed the connection instead of starting the run")
-            received += data
-    if received[9:12] != b"200":
-        raise LoadError(f"the run did not start: {received[-200:].decode('utf-8', 'replace')}")
-    return str(json.loads(received.split(b"\r\n\r\n", 1)[1])["handler_id"])
+@contextmanager
+def reading(port: int, handler_id: str) -> Iterator[Callable[[int | None], None]]:
+    """Read the events of a handler.
+
+    Gives a function that returns when so many were read altogether, or, given `None`, when the stream is over.
+    """
+    with connect(port, timeout=PATIENCE) as sock:
+        reader = _Reader(sock, request_bytes("GET", f"/events/{handler_id}?after_sequence=-1"))
+
+        def read_until(events: int | None) -> None:
+            end = time.perf_counter() + PATIENCE
+            while events is None or reader.events < events:
+                if time.perf_counter() > end:  # heartbeats go on for ever
+                    raise LoadError(f"no end of the stream of {handler_id} after {PATIENCE:g} seconds")
+                if reader.read():
+                    if events is not None and reader.events < events:
+                        raise LoadError(f"the stream ended after {reader.events} events")
+                    return
+
+        yield read_until

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.contestants import PROGRAMS, Contestant, output_of, running
+from bench.contestants import PROGRAMS, Contestant, Store, empty_folder, output_of, running
+from bench.durable import beside_busy_loop, loop, released, restart, waiting
 from bench.load import hammer, request_bytes
+from bench.sample import Measure, Sample
 from bench.streams import follow
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One measurement of one workload on one contestant."""
-
-    value: float
-    cpu_us: float | None = None
-    """Microseconds of the server's processor time for each unit of work."""
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +19,7 @@ class Workload:
     name: str
     title: str
     unit: str
-    measure: Callable[[Contestant, float], Sample]
-    """Takes the contestant and how many seconds to measure."""
+    measure: Measure
     more_is_better: bool = True
     uses_loop: bool = True
     """Whether our two loops are worth a column each."""
@@ -37,37 +27,36 @@ class Workload:
     """References measured beside it."""
 
 
-def _requests(method: str, path: str, body: object, connections: int) -> Callable[[Contestant, float], Sample]:
+def _requests(method: str, path: str, body: object, connections: int, store: Store = "memory") -> Measure:
     request = request_bytes(method, path, None if body is None else json.dumps(body).encode())
 
     def measure(contestant: Contestant, seconds: float) -> Sample:
-        with running(contestant) as server:
+        with empty_folder() as folder, running(contestant, folder, store=store) as server:
             hammer(server.port, request, connections=connections, seconds=min(0.3, seconds))
             before = server.cpu_seconds()
             tally = hammer(server.port, request, connections=connections, seconds=seconds)
             after = server.cpu_seconds()
         cpu = None if before is None or after is None else (after - before) / tally.done * 1e6
-        slow = sorted(tally.latencies)[int(len(tally.latencies) * 0.99)]
-        return Sample(tally.done / tally.seconds, cpu, f"p99 {slow * 1000:.1f} ms")
+        return Sample(tally.done / tally.seconds, cpu, {"p99 ms": tally.within(0.99)})
 
     return measure
 
 
-def _stream(events: int, readers: int) -> Callable[[Contestant, float], Sample]:
+def _stream(events: int, readers: int, store: Store = "memory") -> Measure:
     def measure(contestant: Contestant, seconds: float) -> Sample:
         del seconds  # the length is given by the number of events
-        with running(contestant) as server:
+        with empty_folder() as folder, running(contestant, folder, store=store) as server:
             follow(server.port, events=20, readers=1)
             before = server.cpu_seconds()
             streamed = follow(server.port, events=events, readers=readers)
             after = server.cpu_seconds()
         cpu = None if before is None or after is None else (after - before) / streamed.deliveries * 1e6
-        return Sample(streamed.deliveries / streamed.seconds, cpu, f"first {streamed.first * 1000:.0f} ms")
+        return Sample(streamed.deliveries / streamed.seconds, cpu, {"first ms": streamed.first * 1000})
 
     return measure
 
 
-def _in_process(what: str) -> Callable[[Contestant, float], Sample]:
+def _in_process(what: str) -> Measure:
     def measure(contestant: Contestant, seconds: float) -> Sample:
         program = str(PROGRAMS / "inprocess.py")
         rate, cpu = map(float, output_of(contestant, [program, what, str(seconds), contestant.backend]).split())
@@ -78,13 +67,13 @@ def _in_process(what: str) -> Callable[[Contestant, float], Sample]:
 
 def _start_up(contestant: Contestant, seconds: float) -> Sample:
     del seconds
-    with running(contestant) as server:
+    with empty_folder() as folder, running(contestant, folder) as server:
         return Sample(server.started_in * 1000)
 
 
 def _memory(contestant: Contestant, seconds: float) -> Sample:
     del seconds
-    with running(contestant) as server:
+    with empty_folder() as folder, running(contestant, folder) as server:
         return Sample(server.resident_mb() or float("nan"))
 
 
@@ -102,7 +91,7 @@ print((time.perf_counter() - begin) * 1000, len(set(sys.modules) - before))
 def _import(contestant: Contestant, seconds: float) -> Sample:
     del seconds
     milliseconds, modules = output_of(contestant, ["-c", _IMPORT]).split()
-    return Sample(float(milliseconds), note=f"{modules} modules")
+    return Sample(float(milliseconds), besides={"modules": float(modules)})
 
 
 def _run(name: str) -> tuple[str, str, dict[str, object]]:
@@ -120,10 +109,26 @@ WORKLOADS = (
     Workload("ten-c32", "POST run, ten steps, 32 connections", "runs/s", _requests(*_run("ten"), 32)),
     Workload("stream-1", "10,000 events, one reader", "events/s", _stream(10_000, 1)),
     Workload("stream-50", "1,000 events, 50 readers", "deliveries/s", _stream(1_000, 50)),
+    Workload("waiting", "1,000 waiting runs: until all are answered", "ms", waiting(1000, "memory"),
+             more_is_better=False),
+    Workload("sqlite-one-c1", "SQLite: POST run, one step, 1 conn.", "runs/s", _requests(*_run("one"), 1, "sqlite")),
+    Workload("sqlite-one-c32", "SQLite: one step, 32 connections", "runs/s", _requests(*_run("one"), 32, "sqlite")),
+    Workload("sqlite-ten-c1", "SQLite: ten steps, 1 connection", "runs/s", _requests(*_run("ten"), 1, "sqlite")),
+    Workload("sqlite-ten-c32", "SQLite: ten steps, 32 connections", "runs/s", _requests(*_run("ten"), 32, "sqlite")),
+    Workload("sqlite-busy", "SQLite: one step, 32 conn., busy loop", "runs/s", beside_busy_loop(32)),
+    Workload("sqlite-stream-1", "SQLite: 10,000 events, one reader", "events/s", _stream(10_000, 1, "sqlite")),
+    Workload("sqlite-stream-50", "SQLite: 1,000 events, 50 readers", "deliveries/s", _stream(1_000, 50, "sqlite")),
+    Workload("sqlite-waiting", "SQLite: 1,000 waiting runs answered", "ms", waiting(1000, "sqlite"),
+             more_is_better=False),
+    Workload("sqlite-released", "SQLite: memory of a run at rest", "KB", released(1000), more_is_better=False),
+    Workload("sqlite-restart", "SQLite: 1,000 waiting runs, healthy again", "ms", restart(1000), more_is_better=False),
+    Workload("sqlite-loop-100", "SQLite: loop of 100 steps, a step", "µs", loop(100), more_is_better=False),
+    Workload("sqlite-loop-1000", "SQLite: loop of 1,000 steps, a step", "µs", loop(1000), more_is_better=False),
+    Workload("sqlite-loop-5000", "SQLite: loop of 5,000 steps, a step", "µs", loop(5000), more_is_better=False),
     Workload("runs", "trivial runs in process", "runs/s", _in_process("runs")),
     Workload("steps", "loop of 1,000 steps in process", "steps/s", _in_process("steps")),
     Workload("start", "process start to first /health", "ms", _start_up, more_is_better=False),
     Workload("import", "import of workflows and server", "ms", _import, more_is_better=False, uses_loop=False),
     Workload("memory", "resident after the first /health", "MB", _memory, more_is_better=False),
 )  # fmt: skip
-"""All rows, in the order of the table. Everything is in memory: nothing here says anything about durability."""
+"""All rows, in the order of the table."""

@@ -7,9 +7,10 @@ import socket
 import pytest
 
 from bench.load import LoadError, hammer, request_bytes
-from bench.report import Cell, cpu_ratio, ratio, table
+from bench.report import Cell, cpu_ratio, ratio, rows
+from bench.sample import Sample
 from bench.streams import _Reader
-from bench.workloads import Sample, Workload
+from bench.workloads import Workload
 
 FRAMES = b": hello\n\n", b'id: 0\ndata: {"data: ": 1}\n\n', b"id: 1\ndata: {}\n\nid: 2\nda", b"ta: {}\n\n"
 STREAM = (
@@ -66,6 +67,6 @@ def test_samples_are_compared_within_their_turn() -> None:
 
 def test_the_table_shows_figures_and_says_why_there_are_none() -> None:
     cells = {"peer": Cell((Sample(10, 20.0),)), "ours": Cell((Sample(20, 5.0),)), "late": Cell((), "it did not start")}
-    text = table([row(more_is_better=True)], {"w": cells}, "header")
+    text = rows(row(more_is_better=True), cells)
     assert "2.0x       5 µs    4.0x" in text
     assert "no figure: it did not start" in text

@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import time
+
 import anyio.lowlevel
 from llama_agents.server import WorkflowServer
 from workflows import Context, Workflow, step
-from workflows.events import Event, StartEvent, StopEvent
+from workflows.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
 
 
 class OneStep(Workflow):
@@ -111,8 +115,63 @@ class Publisher(Workflow):
         return StopEvent(result=ev.count)
 
 
-server = WorkflowServer()
+class Question(InputRequiredEvent): ...
+
+
+class Answer(HumanResponseEvent):
+    text: str
+
+
+class Laps(StartEvent):
+    laps: int
+
+
+class Lap(Event):
+    left: int
+
+
+class Asking(Workflow):
+    """Goes round in a loop, a step a lap, then waits for an answer."""
+
+    @step
+    async def go(self, ev: Laps | Lap) -> Lap | Question:
+        left = ev.left if isinstance(ev, Lap) else ev.laps
+        return Lap(left=left - 1) if left else Question()
+
+    @step
+    async def take(self, ev: Answer) -> StopEvent:
+        return StopEvent(result=ev.text)
+
+
+class Busy(Workflow):
+    """Leaves the loop no idle moment, for ever; others get their turn every millisecond."""
+
+    @step
+    async def compute(self, ev: StartEvent) -> StopEvent:
+        while True:
+            end = time.perf_counter() + 0.001
+            while time.perf_counter() < end:
+                pass
+            await anyio.lowlevel.checkpoint()
+
+
+if os.environ.get("BENCH_COLLECTOR") == "off":
+    gc.disable()
+
+
+def _server() -> WorkflowServer:
+    idle_timeout = float(os.environ["BENCH_IDLE_TIMEOUT"])
+    if os.environ["BENCH_STORE"] == "memory":
+        return WorkflowServer(idle_timeout=idle_timeout)
+    from llama_agents.server import SqliteWorkflowStore
+
+    return WorkflowServer(workflow_store=SqliteWorkflowStore("bench.db"), idle_timeout=idle_timeout)
+
+
+server = _server()
 server.add_workflow("one", OneStep())
 server.add_workflow("ten", TenSteps())
 server.add_workflow("publish", Publisher(timeout=300))
+server.add_workflow("asking", Asking(timeout=None))
+server.add_workflow("busy", Busy(timeout=None))
 app = server.app
