@@ -177,3 +177,13 @@ def test_stub_packages_name_every_module() -> None:
     }
     for folder in (stubs / "workflows-stubs", stubs / "llama_agents-stubs" / "workflows"):
         assert {path.relative_to(folder) for path in folder.rglob("*.pyi")} == below_workflows
+
+
+def test_a_start_loads_nothing_that_only_some_programs_need() -> None:
+    python(
+        "import sys, workflow_server.cli\n"
+        "from llama_agents.server import WorkflowServer\n"
+        "from workflows.server import WorkflowServer\n"
+        "late = {'pickle', 'sqlite3', 'webbrowser', 'workflow_server.wire.graph'} & set(sys.modules)\n"
+        "assert not late, late"
+    )

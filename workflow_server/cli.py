@@ -15,7 +15,6 @@ import os
 import sys
 import threading
 import traceback
-import webbrowser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -225,6 +224,8 @@ def _warn_of_shadows(folders: Sequence[Path]) -> None:
 def _announce(file: str, urls: Sequence[str], *, open_page: bool) -> None:
     print(f"Serving {file} at {' and '.join(urls)} (Ctrl+C stops)", flush=True)
     if open_page:
+        import webbrowser
+
         # A browser may take its time, and on some systems `open` returns only when it is closed.
         threading.Thread(target=webbrowser.open, args=(urls[0],), daemon=True).start()
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -203,6 +202,8 @@ class PickleSerializer(JsonSerializer):
             return super().serialize(value)
         except SerializationError:
             pass
+        import pickle  # hardly any program needs it
+
         try:
             return base64.b64encode(pickle.dumps(value)).decode("ascii")
         except Exception as error:  # reduction methods of users may raise anything
@@ -217,6 +218,8 @@ class PickleSerializer(JsonSerializer):
         # Every pickle since protocol 2 begins with 0x80, which is "gA" to "gP" in base64; no JSON begins with g.
         if not value.startswith("g"):
             return super().deserialize(value)
+        import pickle
+
         try:
             return pickle.loads(base64.b64decode(value, validate=True))
         except binascii.Error as error:

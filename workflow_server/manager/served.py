@@ -8,7 +8,6 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from workflow_server.api.commands import MISSING
-from workflow_server.definition.graph import draw
 from workflow_server.engine.message import Message, message_of
 from workflow_server.engine.parts import LoadError, PartReader
 from workflow_server.engine.state import Run
@@ -108,6 +107,8 @@ class ServedWorkflow:
 
     def graph(self) -> dict[str, Any]:
         """Return its drawing."""
+        from workflow_server.definition.graph import draw  # its many models would take a start longer
+
         return draw(self.workflow.definition).model_dump(mode="json")
 
     # Its runs

@@ -2,8 +2,8 @@
 
 import sys
 
-from workflow_server.aliases.server_names import *  # noqa: F403  # the list is kept there
 from workflow_server.aliases.server_names import __all__ as __all__
+from workflow_server.aliases.server_names import __getattr__ as __getattr__
 
 # One module under both names, whichever was imported first.
 sys.modules["workflows.server"] = sys.modules["llama_agents.workflows.server"] = sys.modules[__name__]
