@@ -96,7 +96,7 @@ class ActiveRun:
             self.journal.record.phase in ("waiting", "idle")
             and not self.journal.pending
             and not self.awaited
-            and all(execution.suspended for execution in self.runner.executions.values())
+            and all(execution.only_waits for execution in self.runner.executions.values())
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from contextvars import Context as ContextVars
 from contextvars import ContextVar
@@ -36,11 +37,13 @@ class Owner(Protocol):
 
 
 class _Pending:
-    __slots__ = ("answer", "answered")
+    __slots__ = ("answer", "answered", "is_all")
 
     def __init__(self) -> None:
         self.answered = anyio.Event()
         self.answer: Answer | None = None
+        self.is_all = False
+        """Whether the step itself stands still in it, with no deadline of its own: nothing else is to come from it."""
 
 
 class Worker:
@@ -80,6 +83,8 @@ class StepExecution:
         self._leaving = False
         self._ordinals: dict[tuple[str, str], int] = {}
         self._pending: dict[str, list[_Pending]] = {}
+        self._entered: tuple[int, _Pending] | None = None
+        """The task that has just begun to wait, if that has no deadline."""
 
     @property
     def context(self) -> Any:
@@ -126,6 +131,8 @@ class StepExecution:
         """Suspend until the wait called `wait` is answered."""
         pending = _Pending()
         self._pending.setdefault(wait, []).append(pending)
+        if anyio.current_effective_deadline() == math.inf:
+            self._entered = anyio.get_current_task().id, pending
         try:
             await pending.answered.wait()
         except BaseException:
@@ -150,11 +157,23 @@ class StepExecution:
         """Whether it waits for an event."""
         return bool(self._pending)
 
+    @property
+    def only_waits(self) -> bool:
+        """Whether it waits for an event, and nothing else that is seen here would be lost if it were not in memory.
+
+        A deadline of its own (anyio's or trio's) or other tasks that it awaits would; asyncio's deadlines are not seen.
+        """
+        return self.suspended and all(one.is_all for pending in self._pending.values() for one in pending)
+
     def stop_when_suspended(self) -> None:
         """Cancel it as soon as it waits for something."""
         self._leaving = True
 
     def _note_suspension(self) -> None:
+        if self._entered is not None:
+            (task, pending), self._entered = self._entered, None
+            # Other tasks that the step has begun call `answer_to`, too, but don't suspend here.
+            pending.is_all = task == anyio.get_current_task().id
         if self._leaving:
             self._leaving = False
             self.stop()
