@@ -11,7 +11,6 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests_support.durable_store import DurableStore
 from workflow_server import Context, Workflow, WorkflowServer, step
 from workflow_server.api.commands import CancelHandler, Command, GetHandler, GetWaiting, SendEvent, StartRun
 from workflow_server.api.outcomes import (
@@ -26,6 +25,7 @@ from workflow_server.api.outcomes import (
 from workflow_server.errors import StoreError, StoreUnavailable
 from workflow_server.events import HumanResponseEvent, StartEvent, StopEvent
 from workflow_server.stores.base import AbstractWorkflowStore, Batch, StoredRun, Verdict
+from workflow_server.testing.durable_store import DurableStore
 from workflow_server.wire.records import HandlerRecord
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("virtual_clock")]

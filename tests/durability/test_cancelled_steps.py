@@ -16,12 +16,12 @@ from typing import Any
 import anyio
 import pytest
 
-from tests_support.durable_store import DurableStore
 from tests_support.faulty_store import FaultyStore
 from workflow_server import Context, Workflow, WorkflowServer, step
 from workflow_server.api.commands import GetHandler, SendEvent, StartRun
 from workflow_server.api.outcomes import HandlerFound, RunAccepted
 from workflow_server.events import HumanResponseEvent, StartEvent, StopEvent
+from workflow_server.testing.durable_store import DurableStore
 from workflow_server.wire.records import HandlerRecord
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("virtual_clock")]

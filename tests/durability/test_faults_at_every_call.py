@@ -17,11 +17,11 @@ import anyio
 import httpx
 import pytest
 
-from tests_support.durable_store import DurableStore
 from tests_support.faulty_store import Fault, FaultyStore, Kind
 from workflow_server import Context, Workflow, WorkflowServer, step
 from workflow_server.errors import StoreUnavailable
 from workflow_server.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
+from workflow_server.testing.durable_store import DurableStore
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("virtual_clock")]
 

@@ -8,11 +8,11 @@ from typing import Any
 import anyio
 import pytest
 
-from tests_support.durable_store import DurableStore
 from workflow_server import Context, Workflow, WorkflowServer, step
 from workflow_server.api.commands import GetHandler, SendEvent, StartRun
 from workflow_server.api.outcomes import EventAccepted, HandlerFound, RunAccepted
 from workflow_server.events import HumanResponseEvent, StartEvent, StopEvent
+from workflow_server.testing.durable_store import DurableStore
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("virtual_clock")]
 

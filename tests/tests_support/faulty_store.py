@@ -9,9 +9,9 @@ from typing import Any, Literal
 import anyio
 import anyio.lowlevel
 
-from tests_support.durable_store import DurableStore
 from workflow_server.errors import StoreUnavailable
 from workflow_server.stores.base import AbstractWorkflowStore
+from workflow_server.testing.durable_store import DurableStore
 
 Kind = Literal["once", "outage", "unsaid", "slow"]
 
