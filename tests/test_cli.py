@@ -75,8 +75,9 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Calls]:
     monkeypatch.setattr(sys, "argv", ["workflow-server"])
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
     monkeypatch.chdir(tmp_path)
-    modules = dict(sys.modules)
+    modules, interval = dict(sys.modules), sys.getswitchinterval()
     yield made
+    sys.setswitchinterval(interval)
     for name in set(sys.modules) - set(modules):
         del sys.modules[name]
 
@@ -96,6 +97,12 @@ def test_it_serves_where_it_is_told(calls: Calls, tmp_path: Path, capsys: pytest
     out, err = capsys.readouterr()
     assert out == "Serving my_server.py at http://127.0.0.1:8080 (Ctrl+C stops)\nStopped.\n"
     assert err == ""
+
+
+def test_threads_take_turns_quickly_in_a_process_of_its_own(calls: Calls, tmp_path: Path) -> None:
+    usual = sys.getswitchinterval()
+    assert cli.main([write(tmp_path, PROGRAM)]) == 0
+    assert sys.getswitchinterval() == pytest.approx(0.0005) != usual
 
 
 def test_places_it_is_not_told_are_the_servers_to_choose(calls: Calls, tmp_path: Path) -> None:

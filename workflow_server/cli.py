@@ -32,6 +32,9 @@ from workflow_server.server import WorkflowServer
 _PROGRAM = "workflow-server"
 _INTERRUPTED = 130  # what shells report for a program that Ctrl+C ended
 _WANTED_FILES = 65_536
+_SWITCH_SECONDS = 0.0005
+"""After which a thread that computes lets others run, instead of 5 ms: the store's threads wait behind a busy loop, and
+the loop behind steps that are plain functions. It is the whole process's, so only one of our own may have it."""
 _IMPORT_NAMES = ("workflows", "llama_agents")
 
 
@@ -78,6 +81,7 @@ def _serve(options: argparse.Namespace) -> None:
     gc.freeze()
     # A run makes some hundred objects and lets go of nearly all; looking after every 700 takes a tenth of all time.
     gc.set_threshold(20_000, 20, 20)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     listening = partial(_announce, target.file.name, open_page=options.open)
 
     async def serve() -> None:
