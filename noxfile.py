@@ -39,7 +39,14 @@ ONCE = (
 )
 """Tests of what is outside the interpreter (killed processes, other programs, a browser): one Python is enough."""
 
-LOWEST = ("h11==0.16.*", "anyio==4.16.*", "pydantic==2.12.*", "trio==0.32.*", "httpx==0.27.*")
+LOWEST = (
+    "h11==0.16.*",
+    "anyio==4.16.*",
+    "pydantic==2.12.*",
+    "trio==0.32.*",
+    "httpx==0.27.*",
+    "opentelemetry-sdk==1.27.*",
+)
 """The lower bounds in pyproject.toml."""
 
 

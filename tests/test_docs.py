@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from tests_support.served import CHECKOUT, serving
+from tests_support.served import CHECKOUT, checkout_environ, serving
 
 PAGES = {page.name: page.read_text(encoding="utf-8") for page in (CHECKOUT / "docs").glob("*.md")}
 
@@ -24,6 +26,8 @@ def test_every_page_and_program_is_known_here() -> None:
     assert {page: set(programs_of(page)) for page in PAGES} == {
         "durability.md": {"durable_server.py"},
         "listing.md": set(),
+        "observing.md": {"observing.py", "tracing.py"},
+        "snapshots.md": {"put_away.py"},
     }
 
 
@@ -47,3 +51,32 @@ def test_the_durable_server_goes_on(tmp_path: Path, how: signal.Signals) -> None
         assert server.finished("h")["result"]["value"]["result"] == names
         told = [event["value"]["name"] for event in server.events("h") if event["type"] == "Item"]
         assert told == names
+
+
+def printed(page: str, program: str, folder: Path, *arguments: str) -> list[str]:
+    """Run a program of a page and return the lines that it prints."""
+    path = folder / program
+    path.write_text(programs_of(page)[program])
+    command = [sys.executable, str(path), *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env=checkout_environ(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_run_is_observed(tmp_path: Path) -> None:
+    told = ["step greet returned", "run Greeting completed", "Hello, Ada!"]
+    assert printed("observing.md", "observing.py", tmp_path) == told
+
+
+def test_a_run_is_traced(tmp_path: Path) -> None:
+    pytest.importorskip("opentelemetry.sdk")
+    lines = printed("observing.md", "tracing.py", tmp_path)
+    names = [line.strip() for line in lines if line.startswith('    "name"')]
+    assert names == ['"name": "step greet",', '"name": "run greeting",']
+
+
+def test_a_question_is_put_away(tmp_path: Path) -> None:
+    assert printed("snapshots.md", "put_away.py", tmp_path) == ["What is your name?"]
+    assert printed("snapshots.md", "put_away.py", tmp_path, "Ada") == ["Hello, Ada!"]

@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "workflow_server"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "valueclass", "naming", "events", "types", "serializers", "wire"),
+    ("errors", "valueclass", "naming", "events", "observation", "types", "serializers", "wire"),
     ("definition", "engine", "http", "api"),
-    ("stores", "stores.base", "stores.memory", "runtime", "manager"),
+    ("stores", "stores.base", "stores.memory", "observers", "runtime", "manager"),
     ("stores.sqlite", "stores.postgres", "transports", "client", "testing"),
     ("server", "cli", "__main__", "aliases", ""),
 )
@@ -30,6 +30,7 @@ SAME_FLOOR: Mapping[str, tuple[str, ...]] = {
     # Floor 0 is a row of steps: each may use those before it.
     "naming": ("errors",),
     "events": ("errors", "naming"),
+    "observation": ("events",),
     "types": ("events",),
     "serializers": ("errors", "naming", "events"),
     "wire": ("errors", "valueclass", "naming", "events", "serializers"),
@@ -40,7 +41,7 @@ SAME_FLOOR: Mapping[str, tuple[str, ...]] = {
     # The in-memory store implements the contract, and runs are kept in a store.
     "stores": ("stores.base", "stores.memory"),
     "stores.memory": ("stores.base",),
-    "runtime": ("stores.base", "stores.memory"),
+    "runtime": ("stores.base", "stores.memory", "observers"),
     "manager": ("runtime", "stores.base", "stores.memory"),
     # The top puts the parts together.
     "server": ("",),
@@ -90,6 +91,8 @@ ONLY_IN = {
     "sqlite3": ("stores.sqlite",),
     "psycopg": ("stores.postgres",),
     "httpx": ("client", "testing"),
+    "llama_index_instrumentation": ("observers",),
+    "opentelemetry": ("observers",),
 }
 """Libraries that one part hides from the others."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workflow_server.definition.step import catch_error, step
+from workflow_server.observation import observe
 from workflow_server.runtime.context import Context
 from workflow_server.runtime.workflow import Workflow
 
@@ -28,6 +29,7 @@ __all__ = [
     "Workflow",
     "WorkflowServer",
     "catch_error",
+    "observe",
     "step",
 ]
 

@@ -160,7 +160,7 @@ class ActiveRuns:
         # In whole microseconds, as it is shown, so that filters by what was shown are exact.
         run_id, now = new_id(), round(self.host.clock(), 6)
         resumed = given if isinstance(given, ResumableRun) else None
-        runner = served.make_runner(self.host, run_id, store, None if resumed is None else resumed.run)
+        runner = served.make_runner(self.host, run_id, handler_id, store, None if resumed is None else resumed.run)
         record = HandlerRecord(
             handler_id=handler_id,
             workflow_name=served.name,
@@ -204,7 +204,9 @@ class ActiveRuns:
         self._check_open()
         served.workflow.settle_on(self.host)
         record = stored.record
-        runner = served.make_runner(self.host, record.run_id, served.load_state(stored.state), loaded)
+        runner = served.make_runner(
+            self.host, record.run_id, record.handler_id, served.load_state(stored.state), loaded
+        )
         start = None if loaded.started else served.read_stored_start(stored)
         runner.journal = journal = StoredJournal(self._committer, runner, record, stored)
         runner.store.bind(journal, served.workflow.serializer)

@@ -153,16 +153,19 @@ class ServedWorkflow:
         state_type = self.workflow.definition.state_type or DictState
         return InMemoryStateStore(load_state(state, state_type, self.workflow.serializer))
 
-    def make_runner(self, host: Host, run_id: str, store: InMemoryStateStore[Any], run: Run | None = None) -> Runner:
+    def make_runner(
+        self, host: Host, run_id: str, handler_id: str, store: InMemoryStateStore[Any], run: Run | None = None
+    ) -> Runner:
         """Return a runner that is not begun, and without a journal.
 
         Args:
             host: The loop's shared means.
             run_id: Its id.
+            handler_id: Its handler's.
             store: What the run has in `ctx.store`.
             run: The run, if it was loaded; `None` for a new one.
         """
-        return Runner(host, self.workflow.plan(run_id), store, run)
+        return Runner(host, self.workflow.plan(run_id, handler_id), store, run)
 
 
 class WrongStartEvent(EventValidationError):

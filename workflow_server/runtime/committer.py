@@ -14,6 +14,7 @@ from typing import Protocol
 
 import anyio
 
+from workflow_server.observation import Committed, observers, tell
 from workflow_server.runtime.host import Host
 from workflow_server.runtime.stored_journal import StoredJournal
 from workflow_server.stores.base import AbstractWorkflowStore, Batch, ImmediateStore, Verdict
@@ -87,7 +88,7 @@ class Committer:
                 journals, self._marked = self._marked, {}
                 closed = [(journal, journal.close_batch()) for journal in journals]
                 group = [(journal, batch) for journal, batch in closed if batch is not None]
-                verdicts = await self._write([batch for _, batch in group]) if group else []
+                verdicts = await self._write_watched([batch for _, batch in group]) if group else []
                 for (journal, batch), verdict in zip(group, verdicts, strict=True):
                     self._conclude(journal, batch, verdict)
         finally:
@@ -95,6 +96,14 @@ class Committer:
             if self._rest is not None:
                 self._rest.set()
                 self._rest = None
+
+    async def _write_watched(self, group: list[Batch]) -> list[Verdict]:
+        began = self._host.port.now()
+        verdicts = await self._write(group)
+        if observers:
+            events = sum(len(batch.events) for batch in group)
+            tell(Committed(self._host.clock(), len(group), events, self._host.port.now() - began))
+        return verdicts
 
     async def _write(self, group: list[Batch]) -> list[Verdict]:
         """Write a group, for as long as it takes: until then all runs hold."""

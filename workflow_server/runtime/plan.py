@@ -16,6 +16,8 @@ class Plan:
     """What is known of a run before it begins. It holds nothing of the run itself."""
 
     run_id: str
+    handler_id: str | None
+    """The handler that it belongs to, if a server runs it."""
     workflow: object
     """The instance whose methods the steps are."""
     name: str

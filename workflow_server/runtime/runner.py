@@ -29,7 +29,8 @@ from workflow_server.engine.message import Message, message_of
 from workflow_server.engine.reduce import reduce
 from workflow_server.engine.state import Run
 from workflow_server.events import Event
-from workflow_server.runtime import failures
+from workflow_server.observation import observers
+from workflow_server.runtime import failures, watching
 from workflow_server.runtime.alarms import Alarm
 from workflow_server.runtime.execution import StepExecution, Worker, current_execution
 from workflow_server.runtime.host import Host
@@ -39,6 +40,7 @@ from workflow_server.runtime.plan import Plan
 from workflow_server.runtime.publications import encode_event
 from workflow_server.runtime.snapshot import RunImage, image_of
 from workflow_server.runtime.state_store import InMemoryStateStore
+from workflow_server.runtime.stir import Stir
 from workflow_server.runtime.timers import RunTimers
 from workflow_server.runtime.verbose import tell
 
@@ -79,9 +81,8 @@ class Runner:
         """What executes now, by item; past executions that still unwind are in `_unwinding`."""
         self._unwinding: set[StepExecution] = set()
         self._held = False
-        self._stirred: anyio.Event | None = None
-        """Set when something happens that a waiting stop may be interested in; `None` while nothing waits."""
-        self._variables = copy_context()
+        self._stir = Stir()
+        self.variables = copy_context()
         self._ready: deque[StartStep] = deque()
         self._worker_is_free = False
         self._mercy_alarm: Alarm | None = None
@@ -110,7 +111,7 @@ class Runner:
         if self.dropped:
             return None
         reaction = reduce(self.run, input)
-        self._stir()
+        self._stir.ring()
         if reaction.effects or reaction.publications or reaction.changed or reaction.keys:
             if self.plan.verbose:
                 tell(reaction.publications)
@@ -154,7 +155,7 @@ class Runner:
         """Wait until no step executes, at most `within` seconds; return the names of those that still do."""
         with anyio.move_on_after(within):
             while self.executions or self._unwinding:
-                await self._next_stir()
+                await self._stir.wait()
         self._abandon()
         return tuple(sorted({execution.step.name for execution in self._unwinding}))
 
@@ -166,17 +167,7 @@ class Runner:
     async def wind_down(self) -> None:
         """Wait until no step executes but such as wait for events."""
         while any(not execution.suspended for execution in self.executions.values()):
-            await self._next_stir()
-
-    async def _next_stir(self) -> None:
-        if self._stirred is None:
-            self._stirred = anyio.Event()
-        await self._stirred.wait()
-
-    def _stir(self) -> None:
-        if self._stirred is not None:
-            self._stirred.set()
-            self._stirred = None
+            await self._stir.wait()
 
     # Effects
 
@@ -245,9 +236,11 @@ class Runner:
         """Execute a step and tell the engine how it ended; return whether this task is fit for another step."""
         execution = StepExecution(start, self.plan.definition.steps[start.step], self, worker)
         self.executions[start.execution.item] = execution
-        ended: Input | None = None
+        variables, ended = self.variables, None
+        if observers:
+            variables = watching.step_began(variables, self.plan, self.host.clock(), execution)
         try:
-            value = await execution.call(self.host.threads, self._variables, self.plan)
+            value = await execution.call(self.host.threads, variables, self.plan)
             ended = self._returned(execution, value)
         except BaseException as error:
             if failures.closes_loop(error, worker.stopped):
@@ -258,7 +251,11 @@ class Runner:
                 ended = self._failed(execution, failures.as_failure(execution.step.name, error))
         finally:
             self._leave(execution)
-        if ended is not None and not worker.stopped:
+        if worker.stopped:
+            ended = None
+        if observers:
+            watching.step_ended(variables, self.plan, self.host.clock(), execution, ended)
+        if ended is not None:
             self._worker_is_free = True
             self.apply(ended)
             self._worker_is_free = False
@@ -282,7 +279,7 @@ class Runner:
         if self._mercy_alarm is not None and not self._unwinding:
             self._mercy_alarm.cancel()
             self._mercy_alarm = None
-        self._stir()
+        self._stir.ring()
 
     def _returned(self, execution: StepExecution, value: Any) -> Input:
         message = None if value is None else self.message(failures.need_event(execution.step.name, value))

@@ -8,10 +8,12 @@ from typing import Any, TypeVar, cast
 
 from workflow_server.definition.retry import RetryInfo
 from workflow_server.engine.inputs import Answer, Collected, Published, Suspended, WaitAbandoned, WaitBegan
-from workflow_server.engine.message import Message, kind_of
+from workflow_server.engine.message import EventKind, Message, kind_of
 from workflow_server.errors import ContextStateError, WorkflowRuntimeError
 from workflow_server.events import Event
 from workflow_server.naming import routing_name
+from workflow_server.observation import observers
+from workflow_server.runtime import watching
 from workflow_server.runtime.execution import StepExecution
 from workflow_server.runtime.loop import call_on_loop
 from workflow_server.runtime.runner import Runner
@@ -105,19 +107,26 @@ class StepCalls:
         )
         if verdict is None:
             raise WorkflowRuntimeError("wait_for_event() was called by a step whose execution is over.")
-        answer = verdict if isinstance(verdict, Answer) else await self._suspend(runner, execution, verdict.wait)
+        answer = verdict if isinstance(verdict, Answer) else await self._suspend(runner, execution, verdict.wait, kind)
         if answer.message is None:
             raise TimeoutError(f"Timed out waiting for {event_type.__name__}")
         return cast(E, answer.message.event)
 
     @staticmethod
-    async def _suspend(runner: Runner, execution: StepExecution, wait: str) -> Answer:
+    async def _suspend(runner: Runner, execution: StepExecution, wait: str, kind: EventKind) -> Answer:
+        answer = None
+        if observers:
+            watching.wait_began(runner.plan, runner.host.clock(), execution, wait, kind.type)
         try:
-            return await execution.answer_to(wait)
+            answer = await execution.answer_to(wait)
+            return answer
         except BaseException:
             # The step gave up on it, by a deadline of its own for example. If the run was stopped, nobody hears this.
             runner.apply(WaitAbandoned(runner.host.clock(), execution.id, wait))
             raise
+        finally:
+            if observers:
+                watching.wait_ended(runner.plan, runner.host.clock(), execution, wait, answer)
 
     def write_event_to_stream(self, ev: Event | None) -> None:
         """Show an event to whoever reads the run's stream; `None` does nothing.

@@ -14,6 +14,9 @@ from workflow_server.engine.shape import Shape, shape_of
 from workflow_server.errors import ContextStateError, WorkflowConfigurationError, WorkflowRuntimeError
 from workflow_server.events import Event, StartEvent, StopEvent
 from workflow_server.naming import routing_name
+from workflow_server.observation import observers
+from workflow_server.observers.llama_index import attach_if_used
+from workflow_server.runtime import watching
 from workflow_server.runtime.context import Context
 from workflow_server.runtime.event_stream import EventLog
 from workflow_server.runtime.event_types import EventTypes
@@ -234,11 +237,12 @@ class Workflow:
         self.launch(runner, beginning(runner, start, resumed))
         return WorkflowHandler(runner, log, ctx)
 
-    def plan(self, run_id: str) -> Plan:
+    def plan(self, run_id: str, handler_id: str | None = None) -> Plan:
         """Return what a runner needs to know to run this workflow."""
         definition = self.definition
         return Plan(
             run_id=run_id,
+            handler_id=handler_id,
             workflow=self,
             name=self.workflow_name,
             definition=definition,
@@ -266,18 +270,23 @@ class Workflow:
 
     def launch(self, runner: Runner, go: Callable[[], None]) -> bool:
         """Have a run alive: call `go` now, or when it is its turn; return whether it was called."""
+        attach_if_used()
         host, run_id, gate = runner.host, runner.plan.run_id, self._gate
         self._alive += 1
         host.alive[run_id] = runner
 
         def begin() -> None:
             runner.on_end.append(gate.leave)
+            if observers:
+                watching.run_began(runner)
             go()
 
         def end() -> None:
             if gate is self._gate:
                 self._alive -= 1
             host.alive.pop(run_id, None)
+            if observers:
+                watching.run_ended(runner)
             gate.give_up(begin)
 
         runner.on_end.append(end)
