@@ -2,7 +2,8 @@
 
 import { members, pick } from "./json.js";
 import { after, askDetails, backoff, form, getRun, getStore, getWaits, hashOf, openStream, still } from "./requests.js";
-import { ended, fieldsOf, withAnswer, withHandler } from "./run.js";
+import { ended, withAnswer, withHandler } from "./run.js";
+import { fieldsOf } from "./tell.js";
 
 const POLL = 4000; // Milliseconds after which the list of runs is asked for again.
 

@@ -3,7 +3,7 @@
 import { attribute, h, memo, s, text } from "./dom.js";
 import { place } from "./graph.js";
 import { memoValue } from "./log.js";
-import { tally, tint } from "./run.js";
+import { tally, tint } from "./tell.js";
 
 const EDGE = 24; // Room around the drawing.
 

@@ -3,7 +3,7 @@
 import { attribute, clock, coloured, copy, h, memo, pairs, span, text } from "./dom.js";
 import { changes, layout, members, pick, pretty } from "./json.js";
 import { serverTime } from "./core.js";
-import { errorName, hue, tint } from "./run.js";
+import { errorName, hue, tint } from "./tell.js";
 import { durations } from "./timeline.js";
 
 const PARTS = { details: "Details", state: "State", input: "Input" };

@@ -1,7 +1,8 @@
 /** The list of a run's events. */
 
 import { clock, h, memo, span, text } from "./dom.js";
-import { ended, hue, matching, summary } from "./run.js";
+import { ended } from "./run.js";
+import { hue, matching, summary } from "./tell.js";
 import { makeList } from "./window.js";
 
 /** Make the list; `draw(state, now)` brings it up to date. */

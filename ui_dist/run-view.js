@@ -8,7 +8,8 @@ import { makeGraph } from "./graph-view.js";
 import { layout } from "./json.js";
 import { makeLog, memoValue } from "./log.js";
 import { hashOf } from "./requests.js";
-import { asked, asking, condition, ended, outcome, time } from "./run.js";
+import { asking, condition, ended, time } from "./run.js";
+import { asked, outcome } from "./tell.js";
 import { sendable } from "./schema.js";
 import { makeTimeline } from "./timeline-view.js";
 

@@ -1,7 +1,7 @@
 /** The waterfall: a row for each execution of a step, a bar for each stretch of its time. */
 
 import { attribute, h, span, text } from "./dom.js";
-import { errorName, tint } from "./run.js";
+import { errorName, tint } from "./tell.js";
 import { durations, rowsOf, scale } from "./timeline.js";
 import { makeList } from "./window.js";
 

@@ -21,6 +21,7 @@ from workflow_server.api.outcomes import Outcome
 from workflow_server.errors import ServerUsageError
 from workflow_server.events import Event
 from workflow_server.http.limits import Limits
+from workflow_server.manager.description import api_document
 from workflow_server.manager.manager import HandlerManager
 from workflow_server.manager.options import ManagerOptions
 from workflow_server.manager.served import ServedWorkflow, check_served
@@ -113,6 +114,10 @@ class WorkflowServer:
     def get_workflows(self) -> dict[str, Workflow]:
         """Return the served workflows by name."""
         return {name: served.workflow for name, served in self._workflows.items()}
+
+    def openapi_schema(self) -> dict[str, Any]:
+        """Return the OpenAPI 3.1 document that `GET /openapi.json` answers with."""
+        return api_document(self._workflows)
 
     # Running
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { asked, asking, condition, fieldsOf, freshRun, hue, matching, outcome, record, summary, tally, time, withAnswer, withEvents, withHandler } from "../../ui_dist/run.js";
+import { asking, condition, freshRun, record, time, withAnswer, withEvents, withHandler } from "../../ui_dist/run.js";
+import { asked, fieldsOf, hue, matching, outcome, summary, tally } from "../../ui_dist/tell.js";
 
 const event = (sequence, type, value = "{}", types = null, more = {}) =>
   record(sequence, JSON.stringify({ value: 0, qualified_name: `shop.${type}`, type, types, timestamp: `2026-01-01T00:00:00.${String(sequence * 1000).padStart(6, "0")}+00:00`, sequence, item: null, ...more }).replace('"value":0', `"value":${value}`));

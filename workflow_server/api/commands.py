@@ -72,6 +72,11 @@ class DescribeGraph:
 
 
 @dataclass(frozen=True, slots=True)
+class DescribeApi:
+    """The OpenAPI document of this server, with its workflows' events."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListHandlers:
     """All handlers in the order of starting; with a limit, a page of them, newest first.
 
@@ -152,6 +157,24 @@ class StreamEvents:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamSeveral:
+    """Read the events of several handlers' runs as one stream; see `StreamEvents`."""
+
+    handler_ids: tuple[str, ...] = ()
+    workflow_names: tuple[str, ...] = ()
+    """Instead: the runs of these workflows that go on, and those that start later."""
+    from_beginning: bool = False
+    """Read what these runs have told before, too."""
+    cursor: str | None = None
+    """As told with the last event that was seen; wins over everything but the names."""
+    sse: bool = True
+    include_internal: bool = False
+    include_qualified_name: bool = True
+    include_attempts: bool = False
+    head_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SendEvent:
     """Give a running handler an event from outside."""
 
@@ -181,6 +204,7 @@ Command = (
     | DescribeSchema
     | DescribeEvents
     | DescribeGraph
+    | DescribeApi
     | ListHandlers
     | GetHandler
     | GetResult
@@ -188,6 +212,7 @@ Command = (
     | GetInput
     | GetWaiting
     | StreamEvents
+    | StreamSeveral
     | SendEvent
     | CancelHandler
 )

@@ -71,6 +71,13 @@ class Graph:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiDescribed:
+    """The OpenAPI document."""
+
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class HandlerFound:
     """The handler that was asked for."""
 
@@ -144,7 +151,7 @@ class HandlersPage:
 
 @dataclass(frozen=True, slots=True)
 class EventsOpened:
-    """A stream of events; `source` yields pages of `EventRecord`."""
+    """A stream of events; `source` yields pages of `EventRecord`, or (`several`) of `LocatedEvent`."""
 
     source: Source
     sse: bool
@@ -153,6 +160,7 @@ class EventsOpened:
     heartbeat: float | None
     include_timestamp: bool = False
     include_attempts: bool = False
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +228,7 @@ Outcome = (
     | Schemas
     | EventSchemas
     | Graph
+    | ApiDescribed
     | HandlerFound
     | ResultFound
     | StateFound

@@ -22,6 +22,7 @@ from workflow_server.api.commands import (
     SendEvent,
     StartRun,
     StreamEvents,
+    StreamSeveral,
 )
 from workflow_server.api.idempotency import event_keys, start_key
 from workflow_server.api.names import objection_to
@@ -40,6 +41,9 @@ PAGE = 100
 """How many handlers a page holds, unless the client says otherwise."""
 MAX_PAGE = 1000
 """How many it may ask for."""
+
+MAX_STREAMED = 100
+"""How many handlers one stream may follow."""
 
 LONGEST_WAIT = 3600
 """Seconds that a client may have the answer about a handler wait."""
@@ -213,6 +217,31 @@ def stream_events(request: Request, name: str) -> StreamEvents:
         include_timestamp=query.flag("include_timestamp", default=False),
         include_attempts=query.flag("include_attempts", default=False),
         run_id=_run_id(query.one("run_id")),
+        head_only=request.method == "HEAD",
+    )
+
+
+def stream_several(request: Request, name: str) -> StreamSeveral:  # noqa: ARG001
+    """Parse `GET /events`."""
+    query = Query(request.query)
+    handlers, workflows = query.several("handler_id") or (), query.several("workflow_name") or ()
+    if bool(handlers) == bool(workflows):
+        raise Invalid("Say whose events are wanted: either handler_id or workflow_name, as often as needed")
+    if len(handlers) > MAX_STREAMED:
+        raise Invalid(f"Invalid query: handler_id is given {len(handlers)} times, {MAX_STREAMED} at most are streamed")
+    after = (query.one("after_sequence") or "now").strip().lower()
+    if after not in ("now", "-1"):
+        raise Invalid(f"Invalid after_sequence: {after!r}; a stream over several runs begins with 'now' or -1")
+    sse = query.flag("sse", default=True)
+    return StreamSeveral(
+        handler_ids=tuple(dict.fromkeys(handlers)),
+        workflow_names=workflows,
+        from_beginning=after == "-1",
+        cursor=(request.header("last-event-id") if sse else None) or query.filled("cursor"),
+        sse=sse,
+        include_internal=query.flag("include_internal", default=False),
+        include_qualified_name=query.flag("include_qualified_name", default=True),
+        include_attempts=query.flag("include_attempts", default=False),
         head_only=request.method == "HEAD",
     )
 

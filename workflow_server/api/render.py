@@ -16,6 +16,7 @@ from typing import Any, assert_never
 from pydantic_core import from_json, to_json
 
 from workflow_server.api.outcomes import (
+    ApiDescribed,
     Cancelled,
     Deleted,
     EventAccepted,
@@ -43,7 +44,7 @@ from workflow_server.api.outcomes import (
 )
 from workflow_server.http.frames import ndjson_line, sse_comment, sse_frame, sse_retry
 from workflow_server.http.messages import Headers, Response, Source, Stream
-from workflow_server.wire.records import STEP_EXTRAS, EventRecord, HandlerRecord
+from workflow_server.wire.records import STEP_EXTRAS, EventRecord, HandlerRecord, LocatedEvent
 
 RETRY_MILLISECONDS = 2000
 """How soon a client should come back when its stream breaks."""
@@ -114,6 +115,8 @@ def render(outcome: Outcome, unread: Source) -> Response:
             return _value(200, {"events": events})
         case Graph(graph):
             return _value(200, {"graph": graph})
+        case ApiDescribed(document):
+            return _value(200, document)
         case _:
             assert_never(outcome)
 
@@ -252,7 +255,7 @@ def _split_step(value: str, wanted: bool) -> tuple[str, str]:
 
 def _events(opened: EventsOpened) -> Response:
     frame = partial(
-        _frame_event,
+        _frame_located if opened.several else _frame_event,
         sse=opened.sse,
         include_internal=opened.include_internal,
         include_qualified_name=opened.include_qualified_name,
@@ -270,6 +273,24 @@ def _events(opened: EventsOpened) -> Response:
         farewell=sse_comment("the server is stopping; come back with the last id"),
     )
     return Response(200, _SSE, stream)
+
+
+def _frame_located(
+    located: LocatedEvent,
+    *,
+    sse: bool,
+    include_internal: bool,
+    include_timestamp: bool,  # noqa: ARG001  # sequences alone would not tell what came first
+    **included: bool,
+) -> bytes:
+    """As `_frame_event`; whose event it is stands in the envelope, and where the stream stands in the frame's id."""
+    if located.event.internal and not include_internal:
+        return b""
+    whose = f',"handler_id":{_quote(located.handler_id)},"run_id":{_quote(located.run_id)}'
+    envelope = envelope_json(located.event, include_timestamp=True, **included)[:-1] + whose
+    if sse:
+        return sse_frame(envelope + "}", located.cursor)
+    return ndjson_line(f'{envelope},"cursor":{_quote(located.cursor)}}}')
 
 
 def _frame_event(event: EventRecord, *, sse: bool, include_internal: bool, **included: bool) -> bytes:

@@ -1,19 +1,23 @@
 """The table of routes: the one place that says which requests the API knows.
 
-Routing, 404, 405 with `Allow`, HEAD, OPTIONS and which requests may wait are all read from it. Every
+Routing, 404, 405 with `Allow`, HEAD, OPTIONS, which requests may wait, and OpenAPI are all read from it. Every
 path has the form `/first`, `/first/{name}` or `/first/{name}/last`, so finding a route is one look-up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+
+from pydantic import BaseModel
 
 from workflow_server.api import parse
 from workflow_server.api.commands import (
     CheckHealth,
     CheckReadiness,
     Command,
+    DescribeApi,
     DescribeEvents,
     DescribeGraph,
     DescribeSchema,
@@ -26,6 +30,25 @@ from workflow_server.api.commands import (
 from workflow_server.api.outcomes import Refusal, Refused
 from workflow_server.api.queries import Invalid
 from workflow_server.http.messages import Request
+from workflow_server.wire.envelopes import EventEnvelopeWithMetadata
+from workflow_server.wire.models import (
+    CancelHandlerResponse,
+    ErrorResponse,
+    HandlerData,
+    HandlersListResponse,
+    HealthResponse,
+    InputResponse,
+    ReadinessResponse,
+    RunRequest,
+    SendEventRequest,
+    SendEventResponse,
+    StateResponse,
+    WaitingResponse,
+    WorkflowEventsListResponse,
+    WorkflowGraphResponse,
+    WorkflowSchemaResponse,
+    WorkflowsListResponse,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,33 +58,163 @@ class Route:
     method: str
     path: str
     """With `{…}` for the one part that names something."""
+    summary: str
     parse: parse.Parser
     """Takes the request and the name in its path; raises `queries.Invalid`."""
+    answers: Mapping[int, type[BaseModel] | None]
+    """What is answered with which status; `None` for what has no model."""
+    query: tuple[str, ...] = ()
+    """Names of the parameters that it knows."""
+    body: type[BaseModel] | None = None
     waits: bool = False
     """The answer may take long, so the transport watches meanwhile whether the client is still there."""
     waits_with: str = ""
     """The name of a query parameter with which the answer may take long."""
 
 
+_Answers = Mapping[int, type[BaseModel] | None]
+
+_HANDLER: _Answers = {200: HandlerData, 404: ErrorResponse, 500: HandlerData}
+_RUN: _Answers = {**_HANDLER, 400: ErrorResponse, 409: ErrorResponse}
+_STREAM: _Answers = {200: EventEnvelopeWithMetadata, 204: None, 400: ErrorResponse, 404: ErrorResponse}
+_STREAMED = ("sse", "after_sequence", "include_internal", "include_qualified_name", "include_attempts")
+
 ROUTES = (
-    Route("GET", "/health", parse.plain(CheckHealth)),
-    Route("GET", "/ready", parse.plain(CheckReadiness)),
-    Route("GET", "/workflows", parse.plain(ListWorkflows)),
-    Route("POST", "/workflows/{workflow name}/run", parse.run, waits=True),
-    Route("POST", "/workflows/{workflow name}/run-nowait", parse.run_nowait),
-    Route("GET", "/workflows/{workflow name}/schema", parse.by_name(DescribeSchema)),
-    Route("GET", "/workflows/{workflow name}/events", parse.by_name(DescribeEvents)),
-    Route("GET", "/workflows/{workflow name}/representation", parse.by_name(DescribeGraph)),
-    Route("GET", "/handlers", parse.list_handlers),
-    Route("DELETE", "/handlers/{handler id}", parse.delete_handler, waits=True),
-    Route("GET", "/handlers/{handler id}", parse.get_handler, waits_with="wait"),
-    Route("GET", "/handlers/{handler id}/state", parse.by_name(GetState)),
-    Route("GET", "/handlers/{handler id}/input", parse.by_name(GetInput)),
-    Route("GET", "/handlers/{handler id}/waiting", parse.by_name(GetWaiting)),
-    Route("POST", "/handlers/{handler id}/cancel", parse.cancel_handler, waits=True),
-    Route("GET", "/results/{handler id}", parse.by_name(GetResult)),
-    Route("GET", "/events/{handler id}", parse.stream_events, waits=True),
-    Route("POST", "/events/{handler id}", parse.send_event),
+    Route(
+        "GET",
+        "/health",
+        "Whether the service is up",
+        parse.plain(CheckHealth),
+        {200: HealthResponse, 503: HealthResponse},
+    ),
+    Route(
+        "GET",
+        "/ready",
+        "Whether it should be given work",
+        parse.plain(CheckReadiness),
+        {200: ReadinessResponse, 503: ReadinessResponse},
+    ),
+    Route("GET", "/openapi.json", "This document", parse.plain(DescribeApi), {200: None}),
+    Route("GET", "/workflows", "List workflows", parse.plain(ListWorkflows), {200: WorkflowsListResponse}),
+    Route(
+        "POST",
+        "/workflows/{workflow name}/run",
+        "Run and return the result",
+        parse.run,
+        _RUN,
+        body=RunRequest,
+        waits=True,
+    ),
+    Route("POST", "/workflows/{workflow name}/run-nowait", "Start a run", parse.run_nowait, _RUN, body=RunRequest),
+    Route(
+        "GET",
+        "/workflows/{workflow name}/schema",
+        "JSON schemas of the start and the stop event",
+        parse.by_name(DescribeSchema),
+        {200: WorkflowSchemaResponse, 404: ErrorResponse},
+    ),
+    Route(
+        "GET",
+        "/workflows/{workflow name}/events",
+        "JSON schemas of all events",
+        parse.by_name(DescribeEvents),
+        {200: WorkflowEventsListResponse, 404: ErrorResponse},
+    ),
+    Route(
+        "GET",
+        "/workflows/{workflow name}/representation",
+        "The workflow as a graph",
+        parse.by_name(DescribeGraph),
+        {200: WorkflowGraphResponse, 404: ErrorResponse},
+    ),
+    Route(
+        "GET",
+        "/handlers",
+        "List handlers",
+        parse.list_handlers,
+        {200: HandlersListResponse, 400: ErrorResponse},
+        query=("status", "workflow_name", "phase", "started_after", "started_before", "q", "limit", "cursor"),
+    ),
+    Route(
+        "DELETE",
+        "/handlers/{handler id}",
+        "Cancel its run and remove the handler",
+        parse.delete_handler,
+        {200: CancelHandlerResponse, 404: ErrorResponse},
+        waits=True,
+    ),
+    Route(
+        "GET",
+        "/handlers/{handler id}",
+        "A handler's status and result",
+        parse.get_handler,
+        {**_HANDLER, 202: HandlerData},
+        query=("wait", "outcome"),
+        waits_with="wait",
+    ),
+    Route(
+        "GET",
+        "/handlers/{handler id}/state",
+        "What its run has in `ctx.store`",
+        parse.by_name(GetState),
+        {200: StateResponse, 404: ErrorResponse},
+    ),
+    Route(
+        "GET",
+        "/handlers/{handler id}/input",
+        "The event that its run began with",
+        parse.by_name(GetInput),
+        {200: InputResponse, 404: ErrorResponse},
+    ),
+    Route(
+        "GET",
+        "/handlers/{handler id}/waiting",
+        "What its run waits for",
+        parse.by_name(GetWaiting),
+        {200: WaitingResponse, 404: ErrorResponse},
+    ),
+    Route(
+        "POST",
+        "/handlers/{handler id}/cancel",
+        "Cancel a run",
+        parse.cancel_handler,
+        {200: CancelHandlerResponse, 404: ErrorResponse},
+        query=("purge",),
+        waits=True,
+    ),
+    Route(
+        "GET",
+        "/results/{handler id}",
+        "As the handler, with the bare result",
+        parse.by_name(GetResult),
+        {200: None, 202: None, 404: ErrorResponse, 500: None},
+    ),
+    Route(
+        "GET",
+        "/events",
+        "Stream the events of several runs",
+        parse.stream_several,
+        _STREAM,
+        query=("handler_id", "workflow_name", "cursor", *_STREAMED),
+        waits=True,
+    ),
+    Route(
+        "GET",
+        "/events/{handler id}",
+        "Stream the events of a run",
+        parse.stream_events,
+        _STREAM,
+        query=(*_STREAMED, "include_timestamp", "run_id"),
+        waits=True,
+    ),
+    Route(
+        "POST",
+        "/events/{handler id}",
+        "Send an event to a run",
+        parse.send_event,
+        {200: SendEventResponse, 400: ErrorResponse, 404: ErrorResponse, 409: ErrorResponse},
+        body=SendEventRequest,
+    ),
 )
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Any, assert_never
 
-from workflow_server.api.commands import DescribeEvents, DescribeGraph, DescribeSchema
-from workflow_server.api.outcomes import EventSchemas, Graph, Outcome, Refusal, Refused, Schemas
+from workflow_server.api.commands import DescribeApi, DescribeEvents, DescribeGraph, DescribeSchema
+from workflow_server.api.openapi import WorkflowSchemas, document
+from workflow_server.api.outcomes import ApiDescribed, EventSchemas, Graph, Outcome, Refusal, Refused, Schemas
 from workflow_server.manager.served import ServedWorkflow
 
 NO_WORKFLOW = Refused(Refusal.NOT_FOUND, "Workflow not found")
 
-Describe = DescribeSchema | DescribeEvents | DescribeGraph
+Describe = DescribeSchema | DescribeEvents | DescribeGraph | DescribeApi
 
 
 def describe(command: Describe, workflows: Mapping[str, ServedWorkflow]) -> Outcome:
     """Return what `command` asks of a workflow, or that it is not served."""
+    if isinstance(command, DescribeApi):
+        return ApiDescribed(api_document(workflows))
     served = workflows.get(command.workflow)
     if served is None:
         named = isinstance(command, DescribeEvents)
@@ -29,3 +32,10 @@ def describe(command: Describe, workflows: Mapping[str, ServedWorkflow]) -> Outc
             return Graph(served.graph())
         case _:
             assert_never(command)
+
+
+def api_document(workflows: Mapping[str, ServedWorkflow]) -> dict[str, Any]:
+    """Return the OpenAPI document of a server with these workflows."""
+    return document(
+        {name: WorkflowSchemas(*served.schemas(), served.event_schemas()) for name, served in workflows.items()}
+    )

@@ -16,6 +16,7 @@ from workflow_server.api.commands import (
     CheckHealth,
     CheckReadiness,
     Command,
+    DescribeApi,
     DescribeEvents,
     DescribeGraph,
     DescribeSchema,
@@ -29,6 +30,7 @@ from workflow_server.api.commands import (
     SendEvent,
     StartRun,
     StreamEvents,
+    StreamSeveral,
 )
 from workflow_server.api.outcomes import (
     Cancelled,
@@ -65,7 +67,7 @@ from workflow_server.manager.revival import Blocked, Revival
 from workflow_server.manager.runs import ActiveRun, ActiveRuns
 from workflow_server.manager.served import ServedWorkflow
 from workflow_server.manager.starting import Starting
-from workflow_server.manager.streams import open_stream
+from workflow_server.manager.streams import open_several, open_stream
 from workflow_server.runtime.feed import News
 from workflow_server.runtime.host import current_host
 from workflow_server.stores.base import AbstractWorkflowStore, KeptKey
@@ -143,7 +145,7 @@ class HandlerManager:
                 return self._readiness()
             case ListWorkflows():
                 return WorkflowNames(tuple(self._workflows))
-            case DescribeSchema() | DescribeEvents() | DescribeGraph():
+            case DescribeSchema() | DescribeEvents() | DescribeGraph() | DescribeApi():
                 return describe(command, self._workflows)
             case ListHandlers():
                 return await list_handlers(command, self._store)
@@ -157,9 +159,8 @@ class HandlerManager:
                 return NO_HANDLER if record is None else ResultFound(record)
             case GetState() | GetInput() | GetWaiting():
                 return await self._inspect(command)
-            case StreamEvents():
-                opened = await open_stream(command, self._store, self._news, self._options.heartbeat)
-                return NO_HANDLER if opened is None else opened
+            case StreamEvents() | StreamSeveral():
+                return await self._stream(command)
             case StartRun() | SendEvent() | CancelHandler():
                 return STOPPING if self._runs is None else await self._act(self._runs, command)
             case _:
@@ -173,6 +174,14 @@ class HandlerManager:
                 return await self._send(runs, command)
             case CancelHandler():
                 return await self._cancel(command)
+
+    async def _stream(self, command: StreamEvents | StreamSeveral) -> Outcome:
+        beat = self._options.heartbeat
+        if isinstance(command, StreamSeveral):
+            now = current_host().clock()
+            return await open_several(command, self._store, self._news, beat, now)
+        opened = await open_stream(command, self._store, self._news, beat)
+        return NO_HANDLER if opened is None else opened
 
     def _readiness(self) -> Readiness:
         if self._runs is None:

@@ -32,11 +32,41 @@ class _Note:
         self.event = anyio.Event()
 
 
+class Watch:
+    """Gathers which of several runs have news."""
+
+    def __init__(self) -> None:
+        self.told: set[str] = set()
+        self._event = anyio.Event()
+
+    def tell(self, run_id: str) -> None:
+        """Note that a run has news."""
+        self.told.add(run_id)
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Return when there is news since the last time."""
+        await self._event.wait()
+        self._event = anyio.Event()
+
+
 class News:
     """Who waits for events of which run. A note lives only as long as somebody waits on it."""
 
     def __init__(self) -> None:
         self._notes: WeakValueDictionary[str, _Note] = WeakValueDictionary()
+        self._watches: dict[str, set[Watch]] = {}
+
+    def watch(self, run_id: str, watch: Watch) -> None:
+        """Have `watch` told of a run's news until `unwatch`."""
+        self._watches.setdefault(run_id, set()).add(watch)
+
+    def unwatch(self, run_id: str, watch: Watch) -> None:
+        """Tell `watch` no more of a run."""
+        watches = self._watches.get(run_id, set())
+        watches.discard(watch)
+        if not watches:
+            self._watches.pop(run_id, None)
 
     def listen(self, run_id: str) -> _Note:
         """Return a note whose event is set at the next news of the run."""
@@ -50,10 +80,13 @@ class News:
         note = self._notes.pop(run_id, None)
         if note is not None:
             note.event.set()
+        if self._watches:
+            for watch in self._watches.get(run_id, ()):
+                watch.tell(run_id)
 
     def tell_all(self) -> None:
         """Wake everybody."""
-        for run_id in list(self._notes):
+        for run_id in [*self._notes, *self._watches]:
             self.tell(run_id)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from workflow_server.wire.envelopes import EventEnvelopeWithMetadata
 from workflow_server.wire.graph import WorkflowGraph
@@ -101,6 +101,76 @@ class WorkflowEventsListResponse(BaseModel):
     events: list[dict[str, Any]]
 
 
+class ErrorResponse(BaseModel):
+    """Why a request is refused, for people."""
+
+    detail: str
+
+
+class StateResponse(BaseModel):
+    """What a run has in `ctx.store`; `type` is the class of a typed state."""
+
+    state: dict[str, Any]
+    type: str | None
+
+
+class InputResponse(BaseModel):
+    """The event that a run began with."""
+
+    start_event: EventEnvelopeWithMetadata
+
+
+class WaitingQuestion(BaseModel):
+    """What a step waits for.
+
+    Attributes:
+        prompt: The question as it was published.
+        event_schema: JSON schema of the awaited event, where its class is known to the server.
+        deadline: When it stops waiting, in ISO 8601.
+    """
+
+    waiter_id: str
+    step: str
+    prompt: EventEnvelopeWithMetadata | None
+    qualified_name: str
+    type: str
+    event_schema: dict[str, Any] | None = Field(alias="schema")
+    deadline: str | None
+
+
+class WaitingResponse(BaseModel):
+    """What a run waits for."""
+
+    waiting: list[WaitingQuestion]
+
+
+class RunRequest(BaseModel):
+    """How a run begins.
+
+    Attributes:
+        start_event: An envelope, the bare fields of the start event, or either as JSON text.
+        handler_id: A finished handler to continue, or the id of the new one; made up by default.
+    """
+
+    start_event: Any = None
+    kwargs: dict[str, Any] | None = None
+    handler_id: str | None = None
+    context: dict[str, Any] | None = None
+
+
+class SendEventRequest(BaseModel):
+    """An event for a running workflow: an envelope, or the JSON text of one.
+
+    Attributes:
+        step: The one step that is to get it.
+        waiter_id: The one question that it answers.
+    """
+
+    event: Any
+    step: str | None = None
+    waiter_id: str | None = None
+
+
 class WorkflowGraphResponse(BaseModel):
     """A workflow drawn as nodes and edges."""
 
@@ -109,12 +179,19 @@ class WorkflowGraphResponse(BaseModel):
 
 __all__ = [
     "CancelHandlerResponse",
+    "ErrorResponse",
     "HandlerData",
     "HandlersListResponse",
     "HealthResponse",
+    "InputResponse",
     "ReadinessResponse",
+    "RunRequest",
+    "SendEventRequest",
     "SendEventResponse",
+    "StateResponse",
     "Status",
+    "WaitingQuestion",
+    "WaitingResponse",
     "WorkflowEventsListResponse",
     "WorkflowGraphResponse",
     "WorkflowSchemaResponse",

@@ -68,6 +68,17 @@ class EventRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LocatedEvent:
+    """An event on a stream over several runs."""
+
+    handler_id: str
+    run_id: str
+    event: EventRecord
+    cursor: str
+    """With which the stream goes on after it."""
+
+
+@dataclass(frozen=True, slots=True)
 class HandlerRecord:
     """A handler with its current run, as clients see it. Times are seconds since the epoch."""
 
