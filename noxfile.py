@@ -123,6 +123,13 @@ def page(session: nox.Session) -> None:
 
 
 @nox.session
+def page_core(session: nox.Session) -> None:
+    """Is the page's logic right? Without a browser, by Node's own test runner."""
+    files = sorted(map(str, Path("tests/page").glob("*.test.js")))
+    session.run("node", "--test", *files, *session.posargs, external=True)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """How fast is it beside the peer, measured in turns within one run?"""
     session.install("--editable", ".[dev]")

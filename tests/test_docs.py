@@ -24,6 +24,7 @@ def programs_of(page: str) -> dict[str, str]:
 
 def test_every_page_and_program_is_known_here() -> None:
     assert {page: set(programs_of(page)) for page in PAGES} == {
+        "debugger.md": {"pages.py"},
         "durability.md": {"durable_server.py"},
         "listing.md": set(),
         "observing.md": {"observing.py", "tracing.py"},
@@ -80,3 +81,12 @@ def test_a_run_is_traced(tmp_path: Path) -> None:
 def test_a_question_is_put_away(tmp_path: Path) -> None:
     assert printed("snapshots.md", "put_away.py", tmp_path) == ["What is your name?"]
     assert printed("snapshots.md", "put_away.py", tmp_path, "Ada") == ["Hello, Ada!"]
+
+
+def test_pages_are_left_out_and_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_page").mkdir()
+    (tmp_path / "my_page" / "index.html").write_text("<p>mine")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(programs_of("debugger.md")["pages.py"], names)
+    assert {"without_a_page", "with_another"} <= names.keys()

@@ -5,6 +5,7 @@ import { makePage } from "./view.js";
 
 const PATIENCE = 30_000; // Milliseconds until a request counts as lost.
 const GATHER = 25; // Milliseconds during which events are gathered, so that a burst is drawn once.
+const BATCH = 500; // Events handled at a time, so that the page stays quick under ten thousand.
 const KEY = "workflow-server:"; // Begins the names of what the browser keeps.
 
 const draw = makePage(dispatch);
@@ -43,20 +44,20 @@ const EFFECTS = {
   stream({ id, after }) {
     EFFECTS.hush();
     const source = new EventSource(new URL(`events/${encodeURIComponent(id)}?sse=true&include_internal=true&include_timestamp=true&include_attempts=true&after_sequence=${after}`, document.baseURI));
-    let batch = [];
+    const batch = [];
     let gathering = 0;
-    const hand = () => {
+    const hand = (some = Infinity) => {
       clearTimeout(gathering);
       gathering = 0;
-      const now = batch;
-      batch = [];
+      const now = batch.splice(0, some);
       if (now.length > 0) dispatch({ type: "events", id, batch: now });
+      if (batch.length > 0) gathering = setTimeout(hand, 0, BATCH);
     };
     stream = { source, hand };
     source.onopen = () => dispatch({ type: "stream", id, is: "open" });
     source.onmessage = (message) => {
       batch.push([Number(message.lastEventId), message.data]);
-      gathering ||= setTimeout(hand, GATHER);
+      gathering ||= setTimeout(hand, GATHER, BATCH);
     };
     source.onerror = () => {
       hand();

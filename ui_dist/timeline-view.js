@@ -49,7 +49,8 @@ export function makeTimeline(dispatch) {
       track.push(dot);
     }
     const last = spans.at(-1);
-    if (last) track.push(tail(item, line.at(spans[0].from), line.at(last.to ?? now)));
+    const [x, end] = last ? [line.at(spans[0].from), line.at(last.to ?? now)] : [0, 1];
+    if (x > 0.14 || end < 0.86) track.push(tail(item, x, end)); // Else there is no room for words.
     row.lastChild.replaceChildren(...track);
     const took = durations(item, now);
     attribute(row, "aria-label", `${item.step}, ${item.input}${item.output ? ` to ${item.output}` : ""}, ${WORDS[item.is]}${item.attempt > 1 ? `, attempt ${item.attempt}` : ""}, ${span(took.running)}`);
@@ -87,7 +88,7 @@ export function makeTimeline(dispatch) {
       none.hidden = rows.length > 0;
       frame.hidden = rows.length === 0;
       text(none, focus ? "No execution matches." : run.stream === "done" ? "No step has run." : "No step has run yet.");
-      axis.replaceChildren(...line.ticks.filter((tick) => tick.x < 0.97).map(({ x, ms }) => mark("b", x, ms === 0 ? "0" : span(ms))), ...line.folds.map((one) => foldMark(one)));
+      axis.replaceChildren(...line.ticks.filter((tick) => tick.x < 0.93).map(({ x, ms }) => mark("b", x, ms === 0 ? "0" : span(ms))), ...line.folds.map((one) => foldMark(one)));
       grid.replaceChildren(...line.ticks.map(({ x }) => mark("i", x, "")), ...line.folds.map(({ x, width }) => foldLine(x, width)));
       list.draw(rows, { selected: selectedItem(run, seq), follow: run.stream !== "done" });
     },

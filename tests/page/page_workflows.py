@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from workflow_server import Context, Workflow, step
 from workflow_server.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
+from workflow_server.server import WorkflowServer
 
 
 class GreetStart(StartEvent):
@@ -139,6 +140,10 @@ class Slow(Workflow):
             await anyio.sleep(0.1)
 
 
+class Last(Event):
+    pass
+
+
 class Many(Workflow):
     """Publishes as many events as it is told, and ends with a falsy result."""
 
@@ -212,8 +217,30 @@ class Report(Workflow):
         return StopEvent(result=f"{ev.pages} pages")
 
 
+class Crowd(Workflow):
+    """As many executions as it is told, a few at a time; three events for each."""
+
+    @step
+    async def begin(self, ctx: Context[Any], ev: StartEvent) -> Tick | None:
+        await ctx.store.set("left", int(ev.get("count", 3)))
+        for count in range(int(ev.get("count", 3))):
+            ctx.send_event(Tick(count=count))
+        return None
+
+    @step(num_workers=4)
+    async def take(self, ctx: Context[Any], ev: Tick) -> Last | None:
+        async with ctx.store.edit_state() as state:
+            state.left -= 1
+            return Last() if state.left == 0 else None
+
+    @step
+    async def end(self, ev: Last) -> StopEvent:
+        return StopEvent(result=0)
+
+
 WORKFLOWS: dict[str, type[Workflow]] = {
     "approval": Approval,
+    "crowd": Crowd,
     "failing": Failing,
     "greet": Greet,
     "interview": Interview,
@@ -222,3 +249,12 @@ WORKFLOWS: dict[str, type[Workflow]] = {
     "report": Report,
     "slow": Slow,
 }
+
+
+def make_server(**options: Any) -> WorkflowServer:
+    """Return a server with all of them."""
+    server = WorkflowServer(shutdown_grace=0.1, **options)
+    for name, workflow in WORKFLOWS.items():
+        extra = [HumanResponseEvent] if name == "interview" else None
+        server.add_workflow(name, workflow(timeout=None), additional_events=extra)
+    return server

@@ -8,58 +8,21 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from page.page_workflows import WORKFLOWS
 
 from tests_support.served import serving
 from workflow_server import SqliteWorkflowStore
-from workflow_server.events import HumanResponseEvent
-from workflow_server.server import WorkflowServer
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from page.visitor import CHROMIUM, QUIET, Visitor, served
-from playwright.sync_api import Browser, expect, sync_playwright
+from page.page_workflows import make_server
+from page.visitor import CHROMIUM, Visitor, served
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.page, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
-
-
-def make_server(**options: Any) -> WorkflowServer:
-    server = WorkflowServer(shutdown_grace=0.1, **options)
-    for name, workflow in WORKFLOWS.items():
-        extra = [HumanResponseEvent] if name == "interview" else None
-        server.add_workflow(name, workflow(timeout=None), additional_events=extra)
-    return server
-
-
-@pytest.fixture(scope="module", params=["asyncio", "trio"])
-def address(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a server with all of `page_workflows`."""
-    if request.param == "trio":
-        pytest.importorskip("trio", reason="trio is not installed")
-    with served(make_server(), request.param) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def visitor(browser: Browser, address: str) -> Iterator[Visitor]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(10_000)
-    found = Visitor(context.new_page(), address)
-    yield found
-    context.close()
-    assert found.complaints == []
 
 
 def test_the_page_has_a_strict_policy_and_nothing_from_elsewhere(visitor: Visitor) -> None:
@@ -183,6 +146,35 @@ def test_the_graph_tells_what_ran_and_filters(visitor: Visitor) -> None:
     expect(visitor.types).to_have_count(6)
     visitor.page.get_by_label("Filter events").fill('"number":4')
     expect(visitor.types).to_have_count(1)
+
+
+def test_a_thousand_runs_are_searched_and_filtered(alone: Visitor) -> None:
+    """The list holds a page of them; more come when asked for, by status, by workflow, by the beginning of the id."""
+    with served(make_server()) as url:
+        alone.address = url
+        with httpx.Client(base_url=url, timeout=30) as client:
+            for number in range(1000):
+                workflow = "failing" if number % 100 == 0 else "greet"
+                client.post(f"/workflows/{workflow}/run-nowait", json={"handler_id": f"run-{number:04}"})
+        alone.go()
+        expect(alone.runs).to_have_count(50)
+        expect(alone.runs.first).to_contain_text("run-0999")
+        alone.button("Show older runs").click()
+        expect(alone.runs).to_have_count(100)
+        alone.page.get_by_label("Status").select_option("Failed")
+        expect(alone.runs).to_have_count(10)
+        alone.page.get_by_label("Status").select_option("All statuses")
+        alone.page.get_by_label("Workflow", exact=True).select_option("greet")
+        alone.page.get_by_label("Search runs by id").fill("run-01")
+        expect(alone.runs).to_have_count(50)
+        alone.button("Show older runs").click()
+        expect(alone.runs).to_have_count(99)
+        alone.page.get_by_label("Search runs by id").fill("run-0123")
+        expect(alone.runs).to_have_count(1)
+        alone.runs.first.click()
+        expect(alone.outcome).to_contain_text("Hello, World!")
+        alone.page.get_by_label("Search runs by id").fill("nothing")
+        expect(alone.page.get_by_text("No run matches.")).to_be_visible()
 
 
 def test_a_failed_run_says_why(visitor: Visitor) -> None:
@@ -433,17 +425,6 @@ def test_a_narrow_screen_never_scrolls_sideways(visitor: Visitor, hash: str, sch
             continue
         visitor.button(pane).click()
         assert visitor.page.evaluate(f"{wide}.every(one => one.scrollWidth <= one.clientWidth)")
-
-
-@pytest.fixture
-def alone(browser: Browser) -> Iterator[Visitor]:
-    """A visitor for tests that bring their own server."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(15_000)
-    found = Visitor(context.new_page(), "")
-    yield found
-    context.close()
-    assert [one for one in found.complaints if "ERR_" not in one] == []
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -1,0 +1,53 @@
+"""What the tests in a browser share: the browser, servers of all of `page_workflows`, and tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from page.page_workflows import make_server
+from page.visitor import CHROMIUM, QUIET, Visitor, served
+from playwright.sync_api import Browser, sync_playwright
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def address(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a server."""
+    if request.param == "trio":
+        pytest.importorskip("trio", reason="trio is not installed")
+    with served(make_server(), request.param) as url:
+        yield url
+
+
+@pytest.fixture
+def visitor(browser: Browser, address: str) -> Iterator[Visitor]:
+    """A tab for that server."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(10_000)
+    found = Visitor(context.new_page(), address)
+    yield found
+    context.close()
+    assert found.complaints == []
+
+
+@pytest.fixture
+def alone(browser: Browser) -> Iterator[Visitor]:
+    """A tab for tests that bring their own server, which may go away."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(15_000)
+    found = Visitor(context.new_page(), "")
+    yield found
+    context.close()
+    assert [one for one in found.complaints if "ERR_" not in one] == []
