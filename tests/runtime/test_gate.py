@@ -44,3 +44,14 @@ def test_whoever_gives_up_is_passed_over() -> None:
     gate.give_up(runs("a"))
     gate.leave()
     assert runs.begun == ["a", "c"]
+
+
+def test_whoever_started_earlier_comes_first() -> None:
+    gate, runs = Gate(1), Runs()
+    gate.enter(runs("now"))
+    for name, since in (("new", float("inf")), ("second", 2.0), ("first", 1.0), ("newer", float("inf"))):
+        gate.enter(runs(name), since)
+    gate.give_up(runs("second"))
+    for _ in range(4):
+        gate.leave()
+    assert runs.begun == ["now", "first", "new", "newer"]

@@ -508,6 +508,21 @@ async def test_verbose_runs_tell_what_they_do(capsys: pytest.CaptureFixture[str]
     ]
 
 
+async def test_a_step_that_returns_nothing_completes_with_no_result(capsys: pytest.CaptureFixture[str]) -> None:
+    class Quiet(Workflow):
+        @step
+        async def first(self, ev: StartEvent, ctx: Context[Any]) -> Job | None:
+            ctx.send_event(Job())
+            return None
+
+        @step
+        async def second(self, ev: Job) -> StopEvent:
+            return StopEvent()
+
+    await Quiet(verbose=True).run()
+    assert "[first:0] complete with no result\n" in capsys.readouterr().out
+
+
 async def test_verbose_runs_tell_the_log_if_it_listens(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -216,11 +216,13 @@ class ActiveRuns:
             if start is not None:
                 runner.begin(start)
             else:
+                before = journal.record
                 runner.revive(published, stored.alive)
-                if journal.record is record and not journal.pending:
+                if journal.record is before and not journal.pending:
                     journal.touch({})  # nothing has changed but the phase
 
-        served.workflow.launch(runner, go)
+        if not served.workflow.launch(runner, go, record.started_at):
+            journal.touch({})
         return run
 
     def _check_open(self) -> None:

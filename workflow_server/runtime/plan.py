@@ -26,8 +26,8 @@ class Plan:
     shape: Shape
     time_limit: float | None
     """Seconds alive; `None` for no limit."""
-    verbose: bool
-    """Whether to print when steps begin and end."""
+    say: Callable[[str], None] | None
+    """Takes a line when a step begins or ends; `None` if nobody wants to know."""
     resources: ResourceManager
     """Makes what steps need besides events."""
     make_context: Callable[..., Any]

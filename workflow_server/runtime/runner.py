@@ -81,6 +81,8 @@ class Runner:
         """What executes now, by item; past executions that still unwind are in `_unwinding`."""
         self._unwinding: set[StepExecution] = set()
         self._held = False
+        self.queued = False
+        """Whether it waits for its turn among the runs of its workflow."""
         self._stir = Stir()
         self.variables = copy_context()
         self._ready: deque[StartStep] = deque()
@@ -113,8 +115,8 @@ class Runner:
         reaction = reduce(self.run, input)
         self._stir.ring()
         if reaction.effects or reaction.publications or reaction.changed or reaction.keys:
-            if self.plan.verbose:
-                tell(reaction.publications)
+            if self.plan.say is not None:
+                tell(reaction.publications, self.plan.say)
             self.journal.take(reaction)
             self.timers.follow()
         return reaction.verdict
@@ -175,8 +177,8 @@ class Runner:
         """Do what the engine wants, now that it is committed."""
         for effect in effects:
             match effect:
-                case StartStep() if self._held:
-                    pass
+                case StartStep() if self._held or self.queued:
+                    pass  # a queued run was loaded, and starts whatever has work when it is its turn
                 case StartStep():
                     self._ready.append(effect)
                     if self._worker_is_free:

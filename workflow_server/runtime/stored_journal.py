@@ -200,7 +200,7 @@ class StoredJournal:
             workflow_name=record.workflow_name,
             run_id=record.run_id,
             status=status,
-            phase="done" if over else self._phase(run),
+            phase="done" if over else self._phase(runner),
             started_at=record.started_at,
             updated_at=at,
             completed_at=at if over else None,
@@ -208,10 +208,10 @@ class StoredJournal:
             result=events[-1] if completed else None,
         )
 
-    def _phase(self, run: Run) -> Phase:
-        if not run.started:
+    def _phase(self, runner: Runner) -> Phase:
+        if runner.queued or not runner.run.started:
             return "queued"
-        if not run.idle:
+        if not runner.run.idle:
             return "running"
         return "idle" if self.leaving else "waiting"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from workflow_server.engine.effects import Publication, StepChanged
 from workflow_server.engine.message import Message
@@ -12,16 +12,17 @@ from workflow_server.events import StepState
 log = logging.getLogger("workflows.verbose")
 
 
-def tell(publications: Iterable[Publication]) -> None:
-    """Print a line for each step that begins or ends and for the result; to the log instead if it listens."""
+def teller() -> Callable[[str], None]:
+    """Return what takes the lines: the log if it listens now, else `print`."""
+    return log.info if log.isEnabledFor(logging.INFO) else print
+
+
+def tell(publications: Iterable[Publication], say: Callable[[str], None]) -> None:
+    """Say a line for each step that begins or ends, and for the result."""
     for publication in publications:
         line = _line(publication)
-        if line is None:
-            continue
-        if log.isEnabledFor(logging.INFO) and log.level != logging.NOTSET:
-            log.info(line)
-        else:
-            print(line)  # noqa: T201  # asked for by the program
+        if line is not None:
+            say(line)
 
 
 def _line(publication: Publication) -> str | None:
@@ -29,7 +30,8 @@ def _line(publication: Publication) -> str | None:
     if isinstance(fact, StepChanged) and fact.state is StepState.RUNNING:
         return f"[{fact.step}:{fact.worker}] started from {fact.input}"
     if isinstance(fact, StepChanged) and fact.output is not None:
-        return f"[{fact.step}:{fact.worker}] complete with {fact.output}"
+        output = "no result" if fact.output == "NoneType" else fact.output
+        return f"[{fact.step}:{fact.worker}] complete with {output}"
     if isinstance(fact, Message) and fact.kind.stops:
         return f"[result] {fact.event!r}"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +31,7 @@ from workflow_server.runtime.resource import ResourceManager, check_configs, che
 from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.snapshot import SnapshotReader
 from workflow_server.runtime.start_event import beginning, start_event_of
+from workflow_server.runtime.verbose import teller
 from workflow_server.serializers import BaseSerializer, TrustingJsonSerializer
 
 _NONE: Mapping[str, StepFunction[..., Any]] = MappingProxyType({})
@@ -75,7 +77,7 @@ class Workflow:
             raise WorkflowConfigurationError("runtime= is not supported by this version of workflow-server")
         check_num_concurrent_runs(num_concurrent_runs)
         self._timeout = timeout
-        self._verbose = verbose
+        self._say = teller() if verbose else None
         self._disable_validation = disable_validation
         self._skip_graph_checks = check_names_of_graph_checks(skip_graph_checks)
         self._name = workflow_name or routing_name(type(self))
@@ -248,7 +250,7 @@ class Workflow:
             definition=definition,
             shape=self.shape,
             time_limit=self._timeout,
-            verbose=self._verbose,
+            say=self._say,
             resources=self._resource_manager,
             make_context=Context.for_step,
         )
@@ -268,14 +270,25 @@ class Workflow:
         # What was alive on a loop that is over went with it.
         self._host, self._alive, self._gate = host, 0, Gate(self._gate.limit)
 
-    def launch(self, runner: Runner, go: Callable[[], None]) -> bool:
-        """Have a run alive: call `go` now, or when it is its turn; return whether it was called."""
+    def launch(self, runner: Runner, go: Callable[[], None], since: float = math.inf) -> bool:
+        """Have a run alive: call `go` now, or when it is its turn.
+
+        Args:
+            runner: The run.
+            go: Makes it begin, or go on.
+            since: When the run started (seconds since the epoch), if it comes back from a store.
+
+        Returns:
+            Whether `go` was called.
+        """
         attach_if_used()
         host, run_id, gate = runner.host, runner.plan.run_id, self._gate
+        runner.queued = True
         self._alive += 1
         host.alive[run_id] = runner
 
         def begin() -> None:
+            runner.queued = False
             runner.on_end.append(gate.leave)
             if observers:
                 watching.run_began(runner)
@@ -290,4 +303,4 @@ class Workflow:
             gate.give_up(begin)
 
         runner.on_end.append(end)
-        return gate.enter(begin)
+        return gate.enter(begin, since)
