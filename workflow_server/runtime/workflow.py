@@ -271,15 +271,9 @@ class Workflow:
         self._host, self._alive, self._gate = host, 0, Gate(self._gate.limit)
 
     def launch(self, runner: Runner, go: Callable[[], None], since: float = math.inf) -> bool:
-        """Have a run alive: call `go` now, or when it is its turn.
+        """Have a run alive: call `go` now, or when it is its turn; return whether it was called.
 
-        Args:
-            runner: The run.
-            go: Makes it begin, or go on.
-            since: When the run started (seconds since the epoch), if it comes back from a store.
-
-        Returns:
-            Whether `go` was called.
+        A run that comes back from a store tells `since` when it has been there (seconds since the epoch).
         """
         attach_if_used()
         host, run_id, gate = runner.host, runner.plan.run_id, self._gate
