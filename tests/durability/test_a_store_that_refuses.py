@@ -12,7 +12,15 @@ import anyio.lowlevel
 import pytest
 
 from workflow_server import Context, Workflow, WorkflowServer, step
-from workflow_server.api.commands import CancelHandler, Command, GetHandler, GetWaiting, SendEvent, StartRun
+from workflow_server.api.commands import (
+    CancelHandler,
+    Command,
+    GetHandler,
+    GetWaiting,
+    ListHandlers,
+    SendEvent,
+    StartRun,
+)
 from workflow_server.api.outcomes import (
     Cancelled,
     EventAccepted,
@@ -326,6 +334,18 @@ async def test_a_damaged_run_is_blocked_with_the_reason_and_stops_nobody(
     async with make_server(disk).running() as server:
         await anyio.sleep(10)
         assert (await handler(server)).status == "completed"
+
+
+async def test_a_listing_of_a_store_that_is_out_is_told_so_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Picky()
+
+    async def handlers(*_arguments: Any, **_options: Any) -> Any:
+        raise StoreUnavailable("the disk is asleep")
+
+    monkeypatch.setattr(disk, "handlers", handlers)
+    async with make_server(disk).running() as server:
+        for limit in (None, 10):
+            assert (await refused(server, ListHandlers(limit=limit))).why is Refusal.UNAVAILABLE
 
 
 async def test_a_blocked_run_is_cancelled_once() -> None:

@@ -24,7 +24,7 @@ async def list_handlers(command: ListHandlers, store: AbstractWorkflowStore) -> 
         id_prefix=command.id_prefix,
     )
     if command.limit is None:
-        return HandlersListed(HandlerListing(store, query))
+        return HandlersListed(await HandlerListing(store, query).begin())
     try:
         page, cursor = await store.handlers(query, command.cursor, command.limit, newest_first=True)
     except ValueError:

@@ -149,11 +149,24 @@ class HandlerListing:
     def __init__(self, store: AbstractWorkflowStore, query: HandlerQuery) -> None:
         self._store = store
         self._query = query
+        self._first: Sequence[HandlerRecord] | None = None
         self._cursor: str | None = None
         self._ended = False
 
+    async def begin(self) -> HandlerListing:
+        """Take the first page, so that a store that is out is told of before an answer has begun; return the listing.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        self._first = await self.pull()
+        return self
+
     async def pull(self) -> Sequence[HandlerRecord] | None:
         """Return the next page; `None` at the end."""
+        if self._first is not None:
+            page, self._first = self._first, None
+            return page
         if self._ended:
             return None
         page, cursor = await self._store.handlers(self._query, self._cursor, HANDLERS_PAGE)
