@@ -1,4 +1,4 @@
-"""A finished run is freed at once, without the garbage collector: otherwise each leaves half a hundred objects to it."""
+"""A finished run is freed at once, without the garbage collector, to which each would leave half a hundred objects."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from workflow_server import Context, MemoryWorkflowStore, SqliteWorkflowStore, Workflow, WorkflowServer, step
 from workflow_server.api.commands import StartRun
 from workflow_server.api.outcomes import RunFinished
+from workflow_server.engine.message import Message
 from workflow_server.events import Event, StartEvent, StopEvent
 from workflow_server.runtime.runner import Runner
 from workflow_server.stores.base import AbstractWorkflowStore
@@ -29,7 +31,7 @@ class Busy(Workflow):
     async def begin(self, ctx: Context, ev: StartEvent) -> Next:
         await ctx.store.set("seen", 1)
         ctx.write_event_to_stream(Next())
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return Next()
 
     @step
@@ -44,9 +46,9 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[weakref.ref[Runner]]
     known: list[weakref.ref[Runner]] = []
     begin = Runner.begin
 
-    def note(runner: Runner, start: object) -> None:
+    def note(runner: Runner, start: Message) -> None:
         known.append(weakref.ref(runner))
-        begin(runner, start)  # type: ignore[arg-type]
+        begin(runner, start)
 
     monkeypatch.setattr(Runner, "begin", note)
     gc.disable()
