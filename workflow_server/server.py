@@ -46,6 +46,8 @@ class WorkflowServer:
     Args:
         workflow_store: Keeps the runs; in memory by default.
         idle_timeout: Seconds after which a run that only waits may leave memory. The memory store keeps it.
+        max_active_runs: How many runs may be in memory at once; further ones queue, and begin in the order of starting.
+            A run that has left memory gives its place to the next. `None` for any number.
         sse_heartbeat_interval: A silent event stream sends a heartbeat after so many seconds; `None` for never.
         shutdown_grace: Seconds that stopping lets running steps go on.
         accept_context_api: Whether clients may hand in a context to start from.
@@ -53,6 +55,9 @@ class WorkflowServer:
         limits: What a client may cost.
         ui: Whether to serve the debugger page at `/`.
         ui_path: Folder of another page to serve there instead of the one that came along.
+
+    Raises:
+        ValueError: `max_active_runs` is less than 1.
 
     `app` is an ASGI application to run under another server or to mount in another application.
     """
@@ -62,6 +67,7 @@ class WorkflowServer:
         *,
         workflow_store: AbstractWorkflowStore | None = None,
         idle_timeout: float | None = 60.0,
+        max_active_runs: int | None = 10_000,
         sse_heartbeat_interval: float | None = 15.0,
         shutdown_grace: float = 10.0,
         accept_context_api: bool = False,
@@ -70,6 +76,8 @@ class WorkflowServer:
         ui: bool = True,
         ui_path: str | os.PathLike[str] | None = None,
     ) -> None:
+        if max_active_runs is not None and max_active_runs < 1:
+            raise ValueError(f"max_active_runs must be at least 1 or None, not {max_active_runs}")
         self._limits = limits or Limits()
         self._workflows: dict[str, ServedWorkflow] = {}
         self._manager = HandlerManager(
@@ -79,6 +87,7 @@ class WorkflowServer:
                 heartbeat=sse_heartbeat_interval,
                 accept_context_api=accept_context_api,
                 idle_timeout=idle_timeout,
+                max_active_runs=max_active_runs,
                 shutdown_grace=shutdown_grace,
             ),
         )

@@ -71,7 +71,7 @@ class FaultyStore(AbstractWorkflowStore):
 async def one_life(disk: DurableStore, dice: random.Random, wanted: dict[str, str], accepted: set[str]) -> None:
     """Serve until everything is done, or the process dies."""
     store = FaultyStore(disk, dice, dies_after=dice.randrange(1, 40))
-    server = make_server(store, idle_timeout=dice.choice((0.5, 60.0)))
+    server = make_server(store, idle_timeout=dice.choice((0.5, 60.0)), max_active_runs=dice.choice((1, 2, None)))
 
     async def drive() -> None:
         for handler_id, name in wanted.items():

@@ -17,7 +17,8 @@ from tests_support.slow_store import SlowStore
 from workflow_server import Context, Workflow, step
 from workflow_server.errors import SerializationError, StoreError, StoreUnavailable
 from workflow_server.events import Event, HumanResponseEvent, StartEvent, StopEvent
-from workflow_server.manager.runs import ActiveRun, ActiveRuns
+from workflow_server.manager.active_run import ActiveRun
+from workflow_server.manager.runs import ActiveRuns
 from workflow_server.manager.served import ServedWorkflow
 from workflow_server.runtime.feed import EventFeed, News
 from workflow_server.runtime.host import current_host

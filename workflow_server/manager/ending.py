@@ -8,8 +8,9 @@ from collections.abc import Callable
 import anyio
 
 from workflow_server.api.outcomes import Outcome, RunFinished
+from workflow_server.manager.active_run import ActiveRun
 from workflow_server.manager.refusals import LET_GO, still_running
-from workflow_server.manager.runs import ActiveRun, ActiveRuns
+from workflow_server.manager.runs import ActiveRuns
 from workflow_server.runtime.feed import News
 from workflow_server.stores.base import AbstractWorkflowStore
 from workflow_server.wire.records import HandlerRecord

@@ -10,7 +10,7 @@ from workflow_server.api.commands import GetInput, GetState, GetWaiting
 from workflow_server.api.outcomes import InputFound, Outcome, Question, QuestionsFound, Refusal, Refused, StateFound
 from workflow_server.engine.inputs import WaitName
 from workflow_server.engine.parts import encode_part
-from workflow_server.manager.runs import ActiveRun
+from workflow_server.manager.active_run import ActiveRun
 from workflow_server.manager.served import ServedWorkflow
 from workflow_server.runtime.states import WHOLE
 from workflow_server.stores.base import AbstractWorkflowStore

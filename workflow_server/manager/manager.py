@@ -47,6 +47,7 @@ from workflow_server.api.outcomes import (
 )
 from workflow_server.engine.inputs import Misdirected, Unwanted
 from workflow_server.errors import SerializationError, StoreError, StoreUnavailable
+from workflow_server.manager.active_run import ActiveRun
 from workflow_server.manager.description import describe
 from workflow_server.manager.ending import Endings
 from workflow_server.manager.inspection import Inspect, inspect, wait_named
@@ -64,7 +65,7 @@ from workflow_server.manager.refusals import (
     stale,
 )
 from workflow_server.manager.revival import Blocked, Revival
-from workflow_server.manager.runs import ActiveRun, ActiveRuns
+from workflow_server.manager.runs import ActiveRuns
 from workflow_server.manager.served import ServedWorkflow
 from workflow_server.manager.starting import Starting
 from workflow_server.manager.streams import open_several, open_stream
@@ -102,9 +103,11 @@ class HandlerManager:
     async def start(self) -> None:
         """Make ready for commands, on the running loop."""
         await self._store.start()
-        self._runs = ActiveRuns(current_host(), self._store, self._news, self._options.idle_timeout)
+        options = self._options
+        self._runs = ActiveRuns(current_host(), self._store, self._news, options.idle_timeout, options.max_active_runs)
         self._revival = Revival(self._workflows, self._store, self._runs)
         self._runs.on_release = self._revival.look_at_timers
+        self._runs.on_place = self._revival.load_soon
         if self._store.keeps_parts:
             self._runs.on_refusal = self._revival.note_refusal
             self._revival.begin()

@@ -14,8 +14,8 @@ import anyio
 
 from workflow_server.api.outcomes import Refused
 from workflow_server.errors import StoreError
+from workflow_server.manager.active_run import ActiveRun
 from workflow_server.manager.refusals import other_payload, stale
-from workflow_server.manager.runs import ActiveRun
 from workflow_server.stores.base import AbstractWorkflowStore, KeptKey
 from workflow_server.wire.records import IdempotencyKey
 

@@ -17,5 +17,7 @@ class ManagerOptions:
     """Whether clients may hand in a context to start from."""
     idle_timeout: float | None = 60.0
     """A run that only waits leaves memory after this; `None` for never."""
+    max_active_runs: int | None = 10_000
+    """How many runs may be in memory; further ones queue. `None` for any number."""
     shutdown_grace: float = 10.0
     """How long stopping lets running steps go on."""

@@ -1,5 +1,8 @@
 """Bringing runs back into memory: at the start, for an event or a cancel, and when a timer is due.
 
+A run without a place in memory is loaded for a moment all the same, if somebody wants something of it: what it is told
+is written, and it goes again. That is what a crash right after the commit would leave, so nothing special follows.
+
 A run that can't be loaded (its workflow is not served, a class is gone, a part can't be read) stays `running` with
 the phase `blocked` and the reason as its error, and is tried again at the next start. It never stops the others.
 
@@ -11,9 +14,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from types import MappingProxyType
 
 import anyio
@@ -22,7 +27,8 @@ from workflow_server.engine.effects import Publication, RunCancelled
 from workflow_server.engine.parts import LoadError
 from workflow_server.engine.state import ItemPhase, Run
 from workflow_server.errors import StoreError, StoreUnavailable, WorkflowError
-from workflow_server.manager.runs import ActiveRun, ActiveRuns
+from workflow_server.manager.active_run import ActiveRun
+from workflow_server.manager.runs import ActiveRuns
 from workflow_server.manager.served import ServedWorkflow
 from workflow_server.runtime.ids import new_id
 from workflow_server.runtime.publications import record_of
@@ -63,6 +69,9 @@ class Revival:
         """How often the store has refused to write a run, by id."""
         self._again: dict[str, tuple[float, int]] = {}
         """Handlers to open again: at which loop time, and for the how manieth time."""
+        self._placed: deque[str] = deque()
+        """Handlers that have a place in memory and must be loaded."""
+        self._more_placed = anyio.Event()
         self._timers_changed = anyio.Event()
         self._scope = anyio.CancelScope()
         self._ended = anyio.Event()
@@ -75,6 +84,11 @@ class Revival:
         """Load nothing more."""
         self._scope.cancel()
         await self._ended.wait()
+
+    def load_soon(self, handler_id: str) -> None:
+        """Load the run of a handler that has a place in memory."""
+        self._placed.append(handler_id)
+        self._more_placed.set()
 
     def look_at_timers(self) -> None:
         """A run has left memory: its timer may be the next one due."""
@@ -124,9 +138,11 @@ class Revival:
     async def _keep(self) -> None:
         try:
             with self._scope:
-                await self._insist(self._resume_all)
-                while True:
-                    await self._insist(self._wake_due)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._load_placed)
+                    await self._insist(self._resume_all)
+                    while True:
+                        await self._insist(self._wake_due)
         finally:
             self._ended.set()
 
@@ -143,12 +159,23 @@ class Revival:
                 told = True
             await anyio.sleep(RETRY_SECONDS)
 
+    async def _load_placed(self) -> None:
+        while True:
+            if not self._placed:
+                self._more_placed = anyio.Event()
+                await self._more_placed.wait()
+            handler_id = self._placed.popleft()
+            await self._insist(partial(self._try_to_open, handler_id))
+            if self._runs.get(handler_id) is None:
+                self._runs.leave(handler_id)  # it was over, is gone, or can't be loaded
+
     async def _resume_all(self) -> None:
-        cursor: str | None = None
+        """Queue what was awake when the server stopped, in the order of starting."""
+        cursor, place = None, count()
         while True:
             page, cursor = await self._store.unfinished(cursor, PAGE, asleep=False)
             for unfinished in page:
-                await self._try_to_open(unfinished.handler_id)
+                self._runs.queue(unfinished.handler_id, (0, next(place)))
             if cursor is None:
                 return
 

@@ -7,97 +7,27 @@ from typing import Any
 
 import anyio
 
-from workflow_server.engine.inputs import Misdirected, Sent, Unwanted, WaitName
 from workflow_server.engine.state import Run
 from workflow_server.errors import StoreError
 from workflow_server.events import Event
+from workflow_server.manager.active_run import ActiveRun
+from workflow_server.manager.places import Places, Turn
 from workflow_server.manager.served import ServedWorkflow
-from workflow_server.runtime.alarms import Alarm
 from workflow_server.runtime.committer import Committer
 from workflow_server.runtime.feed import News
 from workflow_server.runtime.host import Host
 from workflow_server.runtime.ids import new_id
-from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.snapshot import ResumableRun
 from workflow_server.runtime.start_event import beginning
 from workflow_server.runtime.state_store import InMemoryStateStore
 from workflow_server.runtime.stored_journal import StoredJournal
-from workflow_server.stores.base import AbstractWorkflowStore, StoredRun, Verdict
+from workflow_server.stores.base import AbstractWorkflowStore, StoredRun
 from workflow_server.wire.records import HandlerRecord, IdempotencyKey
 
 STOP_WITHIN = 1.0
 """Seconds that cancelled steps get to unwind when the server stops."""
 WRITE_WITHIN = 5.0
 """Seconds that a store which fails gets to come back when the server stops."""
-
-
-class ActiveRun:
-    """A run of a handler, alive in memory."""
-
-    def __init__(self, handler_id: str, served: ServedWorkflow, runner: Runner, journal: StoredJournal) -> None:
-        self.handler_id = handler_id
-        self.served = served
-        self.runner = runner
-        self.journal = journal
-        self.awaited = 0
-        """How many clients wait for its end."""
-        self.idle_alarm: Alarm | None = None
-
-    async def accepted(self) -> Verdict:
-        """Wait for the first commit and return what the store said to it."""
-        try:
-            await self.journal.settled()
-        except StoreError:
-            assert self.journal.refusal is not None
-            return self.journal.refusal
-        return Verdict.DONE
-
-    async def send(
-        self,
-        event: Event,
-        step: str | None,
-        wait: WaitName | None = None,
-        keys: tuple[IdempotencyKey, ...] = (),
-    ) -> Misdirected | Unwanted | None:
-        """Give the run an event from outside, and return once that is committed.
-
-        Args:
-            event: The event.
-            step: The one step that it is for.
-            wait: The one wait that it answers.
-            keys: Committed with it.
-
-        Returns:
-            What is wrong with the target, if anything; then nothing was sent.
-
-        Raises:
-            SerializationError: The event can't be encoded.
-            StoreError: The run was dropped.
-        """
-        runner = self.runner
-        sent = Sent(runner.host.clock(), runner.message(event), step, wait=wait, keys=keys)
-        refusal: Misdirected | Unwanted | None = runner.apply(sent)
-        await self.journal.settled()
-        return refusal
-
-    async def end(self) -> HandlerRecord | None:
-        """Wait for the run's end and return its record; `None` if the server lets go of the run before."""
-        self.awaited += 1
-        try:
-            await self.runner.ended.wait()
-        finally:
-            self.awaited -= 1
-        return None if self.journal.record.status == "running" else self.journal.record
-
-    @property
-    def only_waits(self) -> bool:
-        """Whether it could leave memory and nobody would notice."""
-        return (
-            self.journal.record.phase in ("waiting", "idle")
-            and not self.journal.pending
-            and not self.awaited
-            and all(execution.only_waits for execution in self.runner.executions.values())
-        )
 
 
 class ActiveRuns:
@@ -108,6 +38,7 @@ class ActiveRuns:
         store: Keeps them.
         news: Wakes readers of their events.
         idle_timeout: Seconds after which a run that only waits leaves memory; `None` for never.
+        limit: How many may be in memory; further ones queue. `None` for any number.
     """
 
     def __init__(
@@ -116,18 +47,23 @@ class ActiveRuns:
         store: AbstractWorkflowStore,
         news: News,
         idle_timeout: float | None = None,
+        limit: int | None = None,
     ) -> None:
         self.host = host
         self._committer = Committer(host, store, news)
         self._by_handler: dict[str, ActiveRun] = {}
+        self._places = Places(limit)
         # A run that can't be loaded again must stay.
-        self._idle_timeout = idle_timeout if store.keeps_parts else None
+        self._may_leave = store.keeps_parts
+        self._idle_timeout = idle_timeout
         self.on_release: Callable[[], None] | None = None
         """Called when a run has left memory."""
         self.on_refusal: Callable[[str, str], None] | None = None
         """Called with handler and run when a run was dropped because the store refused a batch."""
         self.stopping = False
         """Whether no run begins or goes on any more."""
+        self.on_place: Callable[[str], None] | None = None
+        """Called when a handler has a place whose run is not in memory: it must be loaded."""
 
     def get(self, handler_id: str) -> ActiveRun | None:
         """Return the live run of a handler, or `None`."""
@@ -174,10 +110,11 @@ class ActiveRuns:
         # Refused now if it can't be encoded, before anything is written.
         start = given.start if isinstance(given, ResumableRun) else runner.message(given)
         image = runner.store.bind(journal, served.workflow.serializer)
-        run = self._add(ActiveRun(handler_id, served, runner, journal))
+        if resumed is not None:
+            runner.timers.rested = resumed.alive
+        run = self._add(ActiveRun(handler_id, served, runner, journal, beginning(runner, start, resumed)))
         journal.prepare(start, image, keys)
-        if not served.workflow.launch(runner, beginning(runner, start, resumed)):
-            journal.touch({})
+        self._launch_in_turn(run, (1, now))
         return run
 
     def revive(
@@ -210,7 +147,7 @@ class ActiveRuns:
         start = None if loaded.started else served.read_stored_start(stored)
         runner.journal = journal = StoredJournal(self._committer, runner, record, stored)
         runner.store.bind(journal, served.workflow.serializer)
-        run = self._add(ActiveRun(record.handler_id, served, runner, journal))
+        runner.timers.rested = stored.alive
 
         def go() -> None:
             if start is not None:
@@ -221,8 +158,8 @@ class ActiveRuns:
                 if journal.record is before and not journal.pending:
                     journal.touch({})  # nothing has changed but the phase
 
-        if not served.workflow.launch(runner, go, record.started_at):
-            journal.touch({})
+        run = self._add(ActiveRun(record.handler_id, served, runner, journal, go, record.started_at))
+        self._launch_in_turn(run, (1, record.started_at))
         return run
 
     def _check_open(self) -> None:
@@ -232,8 +169,8 @@ class ActiveRuns:
     def _add(self, run: ActiveRun) -> ActiveRun:
         self._by_handler[run.handler_id] = run
         run.runner.on_end.append(lambda: self._forget(run))
-        if self._idle_timeout is not None:
-            run.journal.on_commit = lambda: self._look_whether_idle(run)
+        if self._may_leave:
+            run.journal.on_commit = lambda: self._look_whether_it_leaves(run)
         return run
 
     def _forget(self, run: ActiveRun) -> None:
@@ -244,21 +181,57 @@ class ActiveRuns:
             run.idle_alarm.cancel()
         if run.journal.refusal is not None and self.on_refusal is not None and not self.stopping:
             self.on_refusal(run.handler_id, run.runner.plan.run_id)
+        if run.placed or run.is_over:
+            self.leave(run.handler_id)
+
+    # Places in memory
+
+    def _launch_in_turn(self, run: ActiveRun, turn: Turn) -> None:
+        if self._places.take(run.handler_id, turn):
+            run.launch()
+        else:
+            run.runner.queued = True
+            run.journal.touch({})
+
+    def queue(self, handler_id: str, turn: Turn) -> None:
+        """Have a run that is not in memory wait for its place there."""
+        self._places.wait(handler_id, turn)
+        self._fill()
+
+    def leave(self, handler_id: str) -> None:
+        """Give a handler's place to the next one."""
+        self._places.leave(handler_id)
+        self._fill()
+
+    def _fill(self) -> None:
+        while not self.stopping and (handler_id := self._places.next()) is not None:
+            run = self._by_handler.get(handler_id)
+            if run is not None:
+                run.launch()
+            elif self.on_place is not None:
+                self.on_place(handler_id)
 
     # Leaving memory
 
-    def _look_whether_idle(self, run: ActiveRun) -> None:
+    def _look_whether_it_leaves(self, run: ActiveRun) -> None:
         phase = run.journal.record.phase
-        if phase == "idle" and run.journal.leaving and run.only_waits:
+        if run.only_queues:
+            self.host.port.spawn(self._leave_queued, run)
+        elif phase == "idle" and run.journal.leaving and run.only_waits:
             run.runner.drop()
             if self.on_release is not None:
                 self.on_release()
         elif phase == "waiting":
-            if run.idle_alarm is None:
+            if run.idle_alarm is None and self._idle_timeout is not None:
                 self._set_idle_alarm(run)
         elif run.idle_alarm is not None:
             run.idle_alarm.cancel()
             run.idle_alarm = None
+
+    async def _leave_queued(self, run: ActiveRun) -> None:
+        """Let go of a run without a place; later, because somebody may be about to tell it something."""
+        if run.only_queues and not self.stopping:
+            run.runner.drop()
 
     def _set_idle_alarm(self, run: ActiveRun) -> None:
         assert self._idle_timeout is not None

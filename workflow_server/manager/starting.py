@@ -9,6 +9,7 @@ from typing import Any
 from workflow_server.api.commands import StartRun
 from workflow_server.api.outcomes import Outcome, Refused, RunAccepted, RunFinished
 from workflow_server.errors import ContextSerdeError, SerializationError
+from workflow_server.manager.active_run import ActiveRun
 from workflow_server.manager.description import NO_WORKFLOW
 from workflow_server.manager.ending import Endings, finished
 from workflow_server.manager.once import Once
@@ -21,7 +22,7 @@ from workflow_server.manager.refusals import (
     invalid,
     still_running,
 )
-from workflow_server.manager.runs import ActiveRun, ActiveRuns
+from workflow_server.manager.runs import ActiveRuns
 from workflow_server.manager.served import ServedWorkflow, WrongStartEvent
 from workflow_server.runtime.ids import new_id
 from workflow_server.runtime.snapshot import Restored
@@ -104,7 +105,7 @@ class Starting:
         try:
             store = restored.store or served.load_state(state)
             run = runs.start(served, handler_id, store, given, command.keys)
-            accepted = await run.accepted()
+            accepted = await run.accepted(kept=command.wait)
         except (SerializationError, ValueError) as error:
             return invalid(f"Validation error for 'start_event': {error}")
         match accepted:

@@ -28,6 +28,8 @@ class RunTimers:
         self._apply: Callable[[Input], Any] | None = apply
         self._alive_since: float | None = None
         """The loop time at which the run would have begun if it had never left memory."""
+        self.rested = 0.0
+        """Seconds that the run has been alive before it came back into memory."""
         self._limit_alarm: Alarm | None = None
         self._due_alarm: Alarm | None = None
         self._due_at: float | None = None
@@ -35,7 +37,7 @@ class RunTimers:
     @property
     def alive(self) -> float:
         """Seconds that the run has been alive, over all its times in memory."""
-        return 0.0 if self._alive_since is None else self._host.port.now() - self._alive_since
+        return self._host.port.now() - self._alive_since if self._alive_since is not None else self.rested
 
     def begin(self, alive: float) -> None:
         """Begin to count, for a run that has been alive for so many seconds before."""
