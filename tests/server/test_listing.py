@@ -13,7 +13,7 @@ import pytest
 from tests_support.facts import until
 from tests_support.in_process import finished, serving
 from workflow_server import Context, MemoryWorkflowStore, SqliteWorkflowStore, Workflow, WorkflowServer, step
-from workflow_server.events import HumanResponseEvent, StartEvent, StopEvent
+from workflow_server.events import HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
 from workflow_server.stores.base import AbstractWorkflowStore
 from workflow_server.stores.memory import LOOK
 from workflow_server.testing.batches import finished as end_of
@@ -37,6 +37,18 @@ class Ask(Workflow):
         return StopEvent(result=answer.text)
 
 
+class Interview(Workflow):
+    """Has nothing at hand while it waits."""
+
+    @step
+    async def ask(self, ev: StartEvent) -> InputRequiredEvent:
+        return InputRequiredEvent()
+
+    @step
+    async def hear(self, ev: Answer) -> StopEvent:
+        return StopEvent(result=ev.text)
+
+
 class Forever(Workflow):
     @step
     async def run_on(self, ev: StartEvent) -> StopEvent:
@@ -49,6 +61,7 @@ def make_server(store: AbstractWorkflowStore, *, without: str = "", **options: A
     workflows = {
         "greet": Greet(),
         "ask": Ask(timeout=None),
+        "interview": Interview(timeout=None),
         "forever": Forever(timeout=None),
         "turn": Forever(timeout=None, num_concurrent_runs=1),
     }
@@ -174,20 +187,22 @@ async def test_phases_of_runs_that_left_memory(tmp_path: Path) -> None:
         await have_phases(client, released="idle")
     async with serving(make_server(SqliteWorkflowStore(path), idle_timeout=None)) as client:
         await start(client, "ask", "asks")
+        await start(client, "interview", "talks")
         await start(client, "greet", "over")
         await start(client, "forever", "runs")
-        await have_phases(client, released="idle", asks="waiting", over="done", runs="running")
+        await have_phases(client, released="idle", asks="waiting", talks="waiting", over="done", runs="running")
     async with serving(make_server(SqliteWorkflowStore(path), without="forever", idle_timeout=None)) as client:
-        await have_phases(client, released="idle", asks="idle", over="done", runs="blocked")
+        await have_phases(client, released="idle", asks="idle", talks="idle", over="done", runs="blocked")
         assert "no workflow" in (await client.get("/handlers/runs")).json()["error"]
-        refused = await client.post("/events/asks", json={"event": {"type": "Nonsense", "value": {}}})
-        assert refused.status_code == 400
-        await have_phases(client, released="idle", asks="waiting", over="done", runs="blocked")
+        for name in ("asks", "talks"):
+            refused = await client.post(f"/events/{name}", json={"event": {"type": "Nonsense", "value": {}}})
+            assert refused.status_code == 400
+        await have_phases(client, released="idle", asks="waiting", talks="waiting", over="done", runs="blocked")
     async with serving(make_server(SqliteWorkflowStore(path))) as client:
-        await have_phases(client, released="idle", asks="idle", over="done", runs="running")
+        await have_phases(client, released="idle", asks="idle", talks="idle", over="done", runs="running")
         answer = await client.get("/handlers/runs")
         assert answer.json()["error"] is None
-        for name in ("released", "asks"):
+        for name in ("released", "asks", "talks"):
             await client.post(f"/events/{name}", json={"event": {"type": "Answer", "value": {"text": "yes"}}})
             assert (await finished(client, name))["phase"] == "done"
 
