@@ -17,7 +17,8 @@ from typing import Literal
 from bench.environment import ROOT, clean, ours
 from bench.load import LoadError, request_bytes
 
-Store = Literal["memory", "sqlite"]
+Store = Literal["memory", "everything", "sqlite"]
+"""`everything` is memory, too, of which nothing is forgotten."""
 
 DATABASE = "bench.db"
 """The file, in the folder that a server runs in."""

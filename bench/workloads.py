@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.contestants import PROGRAMS, Contestant, Store, empty_folder, output_of, running
 from bench.durable import beside_busy_loop, loop, released, restart, waiting
+from bench.listings import beside, page, whole
 from bench.load import hammer, request_bytes
 from bench.sample import Measure, Sample
 from bench.streams import follow
@@ -125,6 +126,13 @@ WORKLOADS = (
     Workload("sqlite-loop-100", "SQLite: loop of 100 steps, a step", "µs", loop(100), more_is_better=False),
     Workload("sqlite-loop-1000", "SQLite: loop of 1,000 steps, a step", "µs", loop(1000), more_is_better=False),
     Workload("sqlite-loop-5000", "SQLite: loop of 5,000 steps, a step", "µs", loop(5000), more_is_better=False),
+    Workload("list-page", "10,000 stored: a page of 100", "ms", page(10_000, "everything"), more_is_better=False),
+    Workload("list-all", "10,000 stored: all of them", "ms", whole(10_000, "everything"), more_is_better=False),
+    Workload("list-run", "10,000 stored: CPU of POST run", "µs", beside(10_000, "everything"), more_is_better=False),
+    Workload("sqlite-list-page", "SQLite, 10,000: a page of 100", "ms", page(10_000, "sqlite"), more_is_better=False),
+    Workload("sqlite-list-all", "SQLite, 10,000: all of them", "ms", whole(10_000, "sqlite"), more_is_better=False),
+    Workload("sqlite-list-run", "SQLite, 10,000: CPU of POST run", "µs", beside(10_000, "sqlite"),
+             more_is_better=False),
     Workload("runs", "trivial runs in process", "runs/s", _in_process("runs")),
     Workload("steps", "loop of 1,000 steps in process", "steps/s", _in_process("steps")),
     Workload("start", "process start to first /health", "ms", _start_up, more_is_better=False),

@@ -163,8 +163,10 @@ def _server() -> WorkflowServer:
     idle_timeout = float(os.environ["BENCH_IDLE_TIMEOUT"])
     if os.environ["BENCH_STORE"] == "memory":
         return WorkflowServer(idle_timeout=idle_timeout)
-    from llama_agents.server import SqliteWorkflowStore
+    from llama_agents.server import MemoryWorkflowStore, SqliteWorkflowStore
 
+    if os.environ["BENCH_STORE"] == "everything":
+        return WorkflowServer(workflow_store=MemoryWorkflowStore(max_completed=None), idle_timeout=idle_timeout)
     return WorkflowServer(workflow_store=SqliteWorkflowStore("bench.db"), idle_timeout=idle_timeout)
 
 
