@@ -133,7 +133,7 @@ async def test_runs_begin_in_the_order_of_starting_as_places_become_free(
         assert (await client.post("/handlers/d/cancel")).json() == {"status": "cancelled"}
         assert (await client.post("/handlers/a/cancel")).status_code == 200
         await have_phases(client, a="done", b="done", c="running", d="done", e="running")
-        assert begun == ["a", "b", "c", "e"]
+        await until(lambda: begun == ["a", "b", "c", "e"])
         assert (await client.get("/handlers/d")).json()["status"] == "cancelled"
 
 
@@ -226,7 +226,8 @@ async def test_a_restart_keeps_the_queue(tmp_path: Path) -> None:
         for name, text in (("a", "for a"), ("b", "for b"), ("d", "before the restart")):
             assert (await finished(client, name))["result"]["value"] == {"result": text}
         await have_phases(client, a="done", b="done", d="done", e="running")
-        assert [name for name in begun if name in "ae"] == ["a", "e"]
+        # A step begins after the commit that says so.
+        await until(lambda: [name for name in begun if name in "ae"] == ["a", "e"])
 
 
 async def test_a_run_that_waits_for_its_workflows_turn_does_nothing_before(tmp_path: Path) -> None:
@@ -252,7 +253,7 @@ async def test_a_run_that_waits_for_its_workflows_turn_does_nothing_before(tmp_p
         await have_phases(client, a="running", b="queued")
         assert await answer(client, "b") == 200
         await have_phases(client, a="running", b="queued")
-        assert begun == ["a"]
+        await until(lambda: begun == ["a"])
         await client.post("/handlers/a/cancel")
         await have_phases(client, a="done", b="running")
         await until(lambda: begun == ["a", "b", "b heard", "b heard"])
