@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import pytest
 
-from tests_support.durable_store import DurableStore
 from tests_support.slow_store import SlowStore
 from workflow_server import Context, Workflow, WorkflowServer, observe, step
 from workflow_server.api.commands import SendEvent, StartRun
@@ -28,6 +27,7 @@ from workflow_server.observation import (
     WaitEnded,
     observers,
 )
+from workflow_server.testing.durable_store import DurableStore
 
 
 class Job(Event):

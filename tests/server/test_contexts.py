@@ -9,7 +9,6 @@ import anyio
 import pytest
 from pydantic import BaseModel
 
-from tests_support.durable_store import DurableStore
 from tests_support.snapshot_workflows import RESULT, Everything, Piece
 from tests_support.snapshot_workflows import Reply as WhoReply
 from workflow_server import Context, Workflow, WorkflowServer, step
@@ -18,6 +17,7 @@ from workflow_server.api.outcomes import EventAccepted, HandlerFound, InputFound
 from workflow_server.events import Event, HumanResponseEvent, StartEvent, StopEvent
 from workflow_server.naming import qualified_name
 from workflow_server.serializers import JsonSerializer, PickleSerializer
+from workflow_server.testing.durable_store import DurableStore
 from workflow_server.wire.records import HandlerRecord
 
 

@@ -123,14 +123,15 @@ class InMemoryStateStore(Generic[S]):
         """Return the value at `path`, keys separated by dots.
 
         Args:
-            path: Each key is looked up in a mapping, among extras, in a list by number, or as an attribute.
+            path: Each key is looked up in a mapping, among extras, in a list by number, or as an attribute. The empty
+                path leads to the state itself.
             default: Returned if nothing is there.
 
         Raises:
-            ValueError: Nothing is there and no default was given, or the path is empty.
+            ValueError: Nothing is there and no default was given.
         """
         value: Any = self._state
-        for key in keys_of(path):
+        for key in keys_of(path) if path else ():
             value = child_of(value, key)
             if value is ABSENT:
                 if default is ABSENT:
