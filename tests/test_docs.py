@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -22,6 +23,9 @@ def programs_of(page: str) -> dict[str, str]:
     return {text.partition("\n")[0].removeprefix("# "): text for _, text in blocks}
 
 
+GUIDE = programs_of("workflows.md")
+
+
 def test_every_page_and_program_is_known_here() -> None:
     assert {page: set(programs_of(page)) for page in PAGES} == {
         "debugger.md": {"pages.py"},
@@ -29,6 +33,7 @@ def test_every_page_and_program_is_known_here() -> None:
         "listing.md": set(),
         "observing.md": {"observing.py", "tracing.py"},
         "snapshots.md": {"put_away.py"},
+        "workflows.md": set(GUIDE),
     }
 
 
@@ -90,3 +95,20 @@ def test_pages_are_left_out_and_replaced(tmp_path: Path, monkeypatch: pytest.Mon
     names: dict[str, object] = {}
     exec(programs_of("debugger.md")["pages.py"], names)
     assert {"without_a_page", "with_another"} <= names.keys()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("name", GUIDE)
+def test_the_programs_of_the_guide_print_what_they_say(
+    name: str, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if backend == "trio":
+        pytest.importorskip("trio")
+    text = GUIDE[name].replace("anyio.run(main)", f'anyio.run(main, backend="{backend}")')
+    text = text.replace('backend="asyncio")', f'backend="{backend}")')
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text(text)
+    runpy.run_path(name, run_name="__main__")
+    promised = [line.removeprefix("# -> ") for line in text.splitlines() if line.startswith("# -> ")]
+    assert promised
+    assert capsys.readouterr().out.splitlines() == promised
