@@ -28,13 +28,47 @@ LEAVES = {
     "workflows.context.serializers": "workflow_server.serializers",
     "workflows.context.state_store": "workflow_server.runtime.state_store",
     "llama_agents.server.server": "workflow_server.server",
+    "llama_agents.client.client": "workflow_server.client.client",
+    "llama_agents.client.protocol.serializable_events": "workflow_server.wire.envelopes",
 }
-PACKAGES = ("workflows", "workflows.context", "workflows.representation", "workflows.server", "workflows.testing")
+PACKAGES = (
+    "workflows",
+    "workflows.client",
+    "workflows.context",
+    "workflows.representation",
+    "workflows.server",
+    "workflows.testing",
+)
 
 EXPORTS = {
     "workflows": ("Context", "Workflow", "catch_error", "step"),
     "workflows.context": ("BaseSerializer", "Context", "JsonSerializer", "PickleSerializer"),
     "workflows.testing": ("WorkflowTestRunner",),
+    "workflows.client": (
+        "CancelHandlerResponse",
+        "EventEnvelopeWithMetadata",
+        "EventStream",
+        "HandlerData",
+        "HandlersListResponse",
+        "SendEventResponse",
+        "WorkflowClient",
+        "WorkflowEventsListResponse",
+        "WorkflowGraphResponse",
+        "WorkflowSchemaResponse",
+    ),
+    "llama_agents.client.protocol": (
+        "CancelHandlerResponse",
+        "HandlerData",
+        "HandlersListResponse",
+        "HealthResponse",
+        "SendEventResponse",
+        "Status",
+        "WorkflowEventsListResponse",
+        "WorkflowGraphResponse",
+        "WorkflowSchemaResponse",
+        "WorkflowsListResponse",
+        "is_status_completed",
+    ),
     "workflows.server": (
         "AbstractWorkflowStore",
         "HandlerQuery",
@@ -43,6 +77,15 @@ EXPORTS = {
         "SqliteWorkflowStore",
         "WorkflowServer",
     ),
+}
+
+
+ONLY_BELOW_LLAMA_AGENTS = {
+    "llama_agents",
+    "llama_agents.client",
+    "llama_agents.client.protocol",
+    "llama_agents.server",
+    "llama_agents.workflows",
 }
 
 
@@ -72,7 +115,7 @@ def test_every_alias_module_is_listed_here() -> None:
         for path in (ALIASES / top).rglob("*.py")
         if path.stem != "__main__"
     }
-    assert found == {*LEAVES, *PACKAGES, "llama_agents", "llama_agents.server", "llama_agents.workflows"}
+    assert found == {*LEAVES, *PACKAGES, *ONLY_BELOW_LLAMA_AGENTS}
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
@@ -118,9 +161,10 @@ def test_what_a_package_exports(module: str) -> None:
     assert tuple(found.split()) == EXPORTS[module]
 
 
-def test_both_server_packages_offer_the_same() -> None:
+@pytest.mark.parametrize("package", ["server", "client"])
+def test_both_packages_offer_the_same(package: str) -> None:
     python(
-        "import workflows.server as short, llama_agents.server as long\n"
+        f"import workflows.{package} as short, llama_agents.{package} as long\n"
         "assert short.__all__ == long.__all__\n"
         "assert all(getattr(short, name) is getattr(long, name) for name in short.__all__)"
     )

@@ -161,6 +161,8 @@ class EventsOpened:
     include_timestamp: bool = False
     include_attempts: bool = False
     several: bool = False
+    now: int | None = None
+    """What "now" was, if the client asked so: whoever comes back before the first event must not miss it."""
 
 
 @dataclass(frozen=True, slots=True)

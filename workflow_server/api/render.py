@@ -42,7 +42,7 @@ from workflow_server.api.outcomes import (
     StateFound,
     WorkflowNames,
 )
-from workflow_server.http.frames import ndjson_line, sse_comment, sse_frame, sse_retry
+from workflow_server.http.frames import ndjson_line, sse_comment, sse_frame, sse_id, sse_retry
 from workflow_server.http.messages import Headers, Response, Source, Stream
 from workflow_server.wire.records import STEP_EXTRAS, EventRecord, HandlerRecord, LocatedEvent
 
@@ -267,7 +267,7 @@ def _events(opened: EventsOpened) -> Response:
     stream = Stream(
         opened.source,
         frame,
-        opening=sse_retry(RETRY_MILLISECONDS),
+        opening=sse_retry(RETRY_MILLISECONDS) + (b"" if opened.now is None else sse_id(str(opened.now))),
         heartbeat=opened.heartbeat,
         heartbeat_bytes=sse_comment("heartbeat"),
         farewell=sse_comment("the server is stopping; come back with the last id"),

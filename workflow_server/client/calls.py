@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -113,13 +113,11 @@ class Calls:
         """Start a run, and wait for its end or not."""
         event = StartEvent() if start_event is None else start_event
         try:
-            # With a wait the bare fields, without one an envelope: what the documented client sends.
-            start = event if isinstance(event, dict) else _fields(event) if wait else _envelope(event)
-            body: dict[str, Any] = {"start_event": _plain(start)}
+            body: dict[str, Any] = {"start_event": _plain(_start(event, bare=wait))}
         except Exception as error:  # validators and serializers of users raise anything
             raise ValueError(f"Impossible to serialize the start event because of: {error}") from error
         try:
-            body["context"] = _plain({} if context is None else context if isinstance(context, dict) else context.to_dict())
+            body["context"] = _plain({} if context is None else _snapshot(context))
         except Exception as error:
             raise ValueError(f"Impossible to serialize the context because of: {error}") from error
         if handler_id:
@@ -185,7 +183,8 @@ class Calls:
         """Which events does it publish?"""
         internal = "true" if include_internal else "false"
         query = (("sse", "true"), ("include_internal", internal), ("after_sequence", str(after)))
-        return Call("GET", _path("events", handler_id), bytes, query, takes=None)
+        accept = {"accept": "text/event-stream", "cache-control": "no-store"}
+        return Call("GET", _path("events", handler_id), bytes, query, headers=accept, takes=None)
 
 
 def _path(*segments: str) -> str:
@@ -206,12 +205,22 @@ def _key(idempotency_key: str | None) -> dict[str, str]:
     return {} if idempotency_key is None else {"idempotency-key": idempotency_key}
 
 
-def _fields(event: Any) -> Any:
-    return event.model_dump(mode="json")
+def _start(event: Any, *, bare: bool) -> Any:
+    """Return a start event as JSON values: bare fields for a run that is waited for, else an envelope.
+
+    The documented client does so, and its server takes an envelope without input for something else than no input.
+    """
+    if isinstance(event, dict):
+        return cast("dict[str, Any]", event)
+    return event.model_dump(mode="json") if bare else _envelope(event)
 
 
 def _envelope(event: Any) -> Any:
     return EventEnvelope.from_event(event).model_dump()
+
+
+def _snapshot(context: Any) -> Any:
+    return context.to_dict() if hasattr(context, "to_dict") else context
 
 
 def _plain(value: Any) -> Any:

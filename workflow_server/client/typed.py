@@ -37,25 +37,27 @@ class TypedHandler(HandlerData, Generic[R]):
         """
         if self.result is None:
             raise RunFailed(self)
-        result_type = self._result_type
-        if isinstance(result_type, type) and issubclass(result_type, Event):
-            return cast("R", result_type.model_validate(self.result.value))
         value: Any = self.result.value
-        bare = value.get("result") if self.result.type == "StopEvent" else value
-        return cast("R", TypeAdapter(result_type).validate_python(bare))
+        if not _is_event_class(self._result_type) and self.result.type == "StopEvent":
+            value = value.get("result")
+        return cast("R", TypeAdapter(self._result_type).validate_python(value))
+
+
+def _is_event_class(result_type: Any) -> bool:
+    return isinstance(result_type, type) and issubclass(result_type, Event)
 
 
 def typed_as(result_type: type[R], body: bytes) -> TypedHandler[R]:
     """Return the handler that `body` holds as JSON, with the type of its result."""
-    handler: TypedHandler[R] = TypedHandler.model_validate_json(body)
-    handler._result_type = result_type  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    handler: TypedHandler[R] = TypedHandler[R].model_validate_json(body)
+    handler._result_type = result_type  # pyright: ignore[reportPrivateUsage]
     return handler
 
 
 def load_event(
     envelope: EventEnvelopeWithMetadata, registry: Sequence[EventType] | None
 ) -> Event | EventEnvelopeWithMetadata:
-    """Return the event in `envelope`, if its class is in `registry` or one of the basic ones, else `envelope` itself."""
+    """Return the event in `envelope` if its class is in `registry` or a basic one, else `envelope` itself."""
     if registry is None:
         return envelope
     try:

@@ -42,3 +42,8 @@ def ndjson_line(data: str) -> bytes:
     if "\n" in data or "\r" in data:
         data = _LINE_BREAK.sub(" ", data)
     return f"{data}\n".encode()
+
+
+def sse_id(event_id: str) -> bytes:
+    """Tell the reader what to name when it comes back, without an event (HTML Living Standard, 9.2.6)."""
+    return b"id: %s\n\n" % event_id.encode()

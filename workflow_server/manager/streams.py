@@ -40,6 +40,7 @@ async def open_stream(
         include_timestamp=command.include_timestamp,
         include_attempts=command.include_attempts,
         heartbeat=heartbeat,
+        now=after if command.after == "now" else None,
     )
 
 

@@ -88,13 +88,13 @@ class EventEnvelopeWithMetadata(BaseModel):
         value: The event's dump.
         qualified_name: `module.Class`, unless the reader did not want it.
         type: The name of its class.
-        types: Names of its ancestors below `Event`, nearest first; `None` if there are none.
+        types: Names of its ancestors below `Event`, nearest first; `None` if there are none, or they are not told.
     """
 
     value: dict[str, Any]
     qualified_name: str | None
     type: str
-    types: list[str] | None
+    types: list[str] | None = None
 
     @classmethod
     def from_event(cls, event: Event, include_qualified_name: bool = True) -> EventEnvelopeWithMetadata:

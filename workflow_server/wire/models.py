@@ -5,10 +5,11 @@ The server itself joins ready-made JSON text (`api.render`); a test holds the tw
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from workflow_server.errors import WorkflowError
 from workflow_server.wire.envelopes import EventEnvelopeWithMetadata
 from workflow_server.wire.graph import WorkflowGraph
 from workflow_server.wire.records import Phase, Status
@@ -39,6 +40,31 @@ class HandlerData(BaseModel):
     started_at: str
     updated_at: str | None
     completed_at: str | None
+
+    def raise_for_run(self) -> Self:
+        """Return the handler itself, unless its run has failed or was cancelled.
+
+        Raises:
+            RunFailed: It has, or was.
+        """
+        if self.status in ("failed", "cancelled"):
+            raise RunFailed(self)
+        return self
+
+
+class RunFailed(WorkflowError):
+    """A run has no result: it failed, was cancelled, or is not over.
+
+    Attributes:
+        handler: The handler, as it was told.
+    """
+
+    def __init__(self, handler: HandlerData) -> None:
+        self.handler = handler
+        how = {"failed": "failed", "cancelled": "was cancelled", "running": "is still running"}
+        error = f": {handler.error}" if handler.error else ""
+        status = how.get(handler.status, "has no result that can be read")
+        super().__init__(f"The run of {handler.workflow_name} (handler {handler.handler_id}) {status}{error}")
 
 
 class HandlersListResponse(BaseModel):
@@ -185,6 +211,7 @@ __all__ = [
     "HealthResponse",
     "InputResponse",
     "ReadinessResponse",
+    "RunFailed",
     "RunRequest",
     "SendEventRequest",
     "SendEventResponse",

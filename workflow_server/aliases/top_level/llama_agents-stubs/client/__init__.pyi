@@ -1,0 +1,1 @@
+from workflow_server.aliases.client_names import *
