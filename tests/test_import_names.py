@@ -22,6 +22,7 @@ LEAVES = {
     "workflows.handler": "workflow_server.runtime.handler",
     "workflows.workflow": "workflow_server.runtime.workflow",
     "workflows.resource": "workflow_server.runtime.resource",
+    "workflows.collect": "workflow_server.definition.collect",
     "workflows.retry_policy": "workflow_server.definition.retry_policy",
     "workflows.testing.runner": "workflow_server.testing.runner",
     "workflows.types": "workflow_server.types",

@@ -83,9 +83,9 @@ class StepBegan:
     workflow: str
     step: str
     event: Event
-    """What it was given."""
+    """What it was given: of a list, one event that holds it; of several events, the last to arrive."""
     parameter: str
-    """What it calls that."""
+    """What it calls that, or the first of it."""
     failures: int
     """How often it has failed on this event before."""
 
@@ -100,7 +100,7 @@ class StepEnded:
     step: str
     outcome: Literal["returned", "failed", "stopped"]
     """`stopped` if its run ended or left this process before it returned."""
-    result: Event | None
+    result: Event | list[Event] | None
     exception: BaseException | None
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Generic, Literal, NoReturn, Optional, TypeVar
 import pytest
 from pydantic import BaseModel
 
+from workflow_server.definition.collect import All, Cardinality, Collect, Take
 from workflow_server.definition.resource import Resource
 from workflow_server.definition.step import step
 from workflow_server.errors import WorkflowValidationError
@@ -172,21 +173,92 @@ def test_the_event_may_be_keyword_only() -> None:
     assert config.event_parameter == "ev"
 
 
-# ------------------------------------------------------------------- what this version does not run yet
+# ------------------------------------------------------------------------------------- lists and sets of events
 
 
-@pytest.mark.parametrize("annotation", [list[A], list[A | B], list[A] | None, Annotated[list[A], "words"]])
-def test_a_list_of_events_as_parameter_is_honestly_refused(annotation: Any) -> None:
-    with pytest.raises(
-        WorkflowValidationError, match=r"'ev' of step W\.work is a list .* does not run fan-in by list yet"
-    ):
-        read(annotation)
+@pytest.mark.parametrize(
+    ("annotation", "accepted", "cardinality"),
+    [
+        (list[A], (A,), All()),
+        (list[A | B], (A, B), All()),
+        (list[A] | None, (A,), All()),
+        (Annotated[list[A], "words"], (A,), All()),
+        (Annotated[list[A], Collect()], (A,), All()),
+        (Annotated[list[A | B] | None, "words", Collect(Take(2))], (A, B), Take(2)),
+        (Annotated[list[A], Collect(Take(3))] | None, (A,), Take(3)),
+    ],
+)
+def test_a_list_of_events_is_collected(annotation: Any, accepted: tuple[type, ...], cardinality: Cardinality) -> None:
+    config = read(annotation)
+    assert (config.accepted_events, config.event_parameter) == (accepted, "ev")
+    assert config.collect == cardinality
+    assert config.joined == ()
 
 
-@pytest.mark.parametrize("annotation", [list[A], list[A | B], list[A] | None, list[A] | B, list])
-def test_a_list_of_events_as_result_is_honestly_refused(annotation: Any) -> None:
-    with pytest.raises(WorkflowValidationError, match=r"W\.work returns a list .* does not run fan-out by list yet"):
-        read(returns=annotation)
+@pytest.mark.parametrize(
+    ("annotation", "bare", "listed"),
+    [
+        (list[A], (), (A,)),
+        (list[A | B], (), (A, B)),
+        (list[A] | None, (), (A,)),
+        (list[A] | B, (B,), (A,)),
+        (list[A] | list[B] | A, (A,), (A, B)),
+        (list[A | None], (), (A,)),
+        (Annotated[list[A], "words"] | StopEvent, (StopEvent,), (A,)),
+    ],
+)
+def test_a_list_of_events_is_returned(annotation: Any, bare: tuple[type, ...], listed: tuple[type, ...]) -> None:
+    config = read(returns=annotation)
+    assert (config.bare_events, config.listed_events) == (bare, listed)
+    assert set(config.returned_events) == {*bare, *listed}
+    assert config.unroutable_returns == ()
+
+
+@pytest.mark.parametrize(
+    ("annotation", "named"), [(list, "list"), (list[int], "int"), (list[A | str], "str"), (list[list[A]], "list")]
+)
+def test_lists_of_other_things_are_no_events(annotation: Any, named: str) -> None:
+    assert read(returns=annotation).unroutable_returns == (named,)
+
+
+def test_several_events_are_joined() -> None:
+    config = read(A, other=B | None)
+    assert config.joined == (("ev", A), ("other", B))
+    assert config.accepted_events == (A, B)
+    assert config.collect is None
+    assert read(A, other=A).accepted_events == (A,)
+
+
+@pytest.mark.parametrize(
+    "annotation", [Annotated[A, Collect()], Annotated[int, Collect()], Annotated[list[int], Collect()]]
+)
+def test_a_marker_needs_a_list_of_events(annotation: Any) -> None:
+    with pytest.raises(WorkflowValidationError, match=r"only to collection fan-in: parameter 'other' of step W\.work"):
+        read(other=annotation)
+
+
+class Some(Cardinality):
+    pass
+
+
+@pytest.mark.parametrize("cardinality", [3, Some(), Cardinality(), All])
+def test_a_marker_knows_two_cardinalities(cardinality: Any) -> None:
+    with pytest.raises(WorkflowValidationError, match=r"All\(\) or Take\(n\); parameter 'ev' of step W\.work"):
+        read(Annotated[list[A], Collect(cardinality)])
+
+
+@pytest.mark.parametrize("n", [0, -1, True, 2.0, "3", None])
+def test_one_can_only_take_a_number_of_members(n: Any) -> None:
+    with pytest.raises(ValueError, match=r"Take\(n\) needs an int n >= 1"):
+        Take(n)
+
+
+def test_markers_are_values() -> None:
+    assert Collect() == Collect(All())
+    assert {Take(2), Take(2), All()} == {Take(2), All()}
+    assert repr(Collect(Take(2))) == "Collect(cardinality=Take(n=2))"
+    with pytest.raises(AttributeError):
+        Take(2).n = 3  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_two_lists_are_one_too_many() -> None:
@@ -197,13 +269,6 @@ def test_two_lists_are_one_too_many() -> None:
 def test_a_list_does_not_go_with_other_events() -> None:
     with pytest.raises(WorkflowValidationError, match="cannot be combined with other event parameters"):
         read(list[A], other=B)
-
-
-def test_several_events_are_honestly_refused() -> None:
-    with pytest.raises(
-        WorkflowValidationError, match=r"several event parameters \(ev, other\).*does not run joins yet"
-    ):
-        read(A, other=B)
 
 
 def test_several_events_must_be_single_types() -> None:

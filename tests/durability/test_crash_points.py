@@ -59,7 +59,7 @@ async def test_a_crash_after_any_commit_changes_nothing(name: str) -> None:
         assert not survivor.parts[after_run(survivor)], "a run that is over leaves no parts"
 
 
-@pytest.mark.parametrize("name", ["chain", "fan", "progress", "talks"])
+@pytest.mark.parametrize("name", ["chain", "fan", "progress", "talks", "lists", "few", "pairs", "asked"])
 async def test_crash_upon_crash(name: str) -> None:
     """A process that dies after every second commit gets the run done all the same."""
     store = DurableStore()
@@ -112,6 +112,34 @@ async def test_a_waiting_run_leaves_memory_and_comes_back() -> None:
         assert isinstance(patient, HandlerFound)
         assert patient.handler.result is not None
         assert patient.handler.result.value == '{"result":"nobody"}'
+
+
+@pytest.mark.parametrize("name", ["talks", "asked"])
+async def test_a_crash_of_a_run_that_leaves_memory_at_every_question(name: str) -> None:
+    """Released before each answer, and killed after each commit besides: streams and waits are as they were."""
+    survivors: list[DurableStore] = []
+    store = DurableStore()
+    store.on_commit = lambda _number: survivors.append(store.copy())
+    server = make_server(store, idle_timeout=1)
+    async with server.running():
+        await server.execute(StartRun(name, handler_id="h"))
+        await answer_when_released(server, store)
+    whole = said(await told(store))
+    for survivor in survivors:
+        again = make_server(survivor, idle_timeout=1)
+        async with again.running():
+            await answer_when_released(again, survivor)
+        assert await result_of(survivor) == WORKFLOWS[name][1]
+        assert sorted(said(await told(survivor))) == sorted(whole)
+
+
+async def answer_when_released(server: WorkflowServer, store: DurableStore) -> None:
+    """Answer each question after the run has had the time to leave memory, if it was there at all."""
+    with anyio.fail_after(1000):
+        while (record := await store.handler("h")) is not None and record.status == "running":
+            await anyio.sleep(2)
+            asked = sum(event.type == "Ask" for event in await told(store))
+            await server.execute(SendEvent("h", {"type": "Reply", "value": {"n": asked}}))
 
 
 async def test_a_run_whose_workflow_is_gone_is_blocked_and_mended() -> None:

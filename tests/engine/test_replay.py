@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
 from dataclasses import fields
-from typing import Any
+from typing import Annotated, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_server import Context, Workflow, catch_error, step
-from workflow_server.engine.effects import EndRun, Reaction, ResumeStep, StartStep
+from workflow_server.definition.collect import Collect, Take
+from workflow_server.engine.effects import EndRun, LogIgnored, Reaction, ResumeStep, StartStep
 from workflow_server.engine.inputs import (
     Answer,
     CancelRequested,
@@ -20,6 +22,7 @@ from workflow_server.engine.inputs import (
     Execution,
     Failed,
     Failure,
+    FannedOut,
     Input,
     Published,
     Reloaded,
@@ -36,7 +39,9 @@ from workflow_server.engine.parts import PartReader, encode_head, encode_part
 from workflow_server.engine.reduce import reduce
 from workflow_server.engine.shape import Shape, shape_of
 from workflow_server.engine.state import Contribution, ItemPhase, Run, Utterance, Wait, WorkItem
+from workflow_server.engine.stream_parts import Member, Partner, Stream
 from workflow_server.events import (
+    CollectionReleaseEvent,
     Event,
     HumanResponseEvent,
     InputRequiredEvent,
@@ -63,6 +68,10 @@ class Reply(HumanResponseEvent):
     n: int = 0
 
 
+class Piece(Event):
+    n: int = 0
+
+
 class Everything(Workflow):
     """Steps of each kind; what they do is decided by the random inputs, not by their code."""
 
@@ -78,13 +87,30 @@ class Everything(Workflow):
     @step
     async def replied(self, ev: Reply) -> Job | None: ...
 
-    @catch_error(for_steps=["work"], max_recoveries=2)
-    async def rescue(self, ev: StepFailedEvent) -> Job | None: ...
+    @step(num_workers=2)
+    async def split(self, ev: Piece) -> list[Piece | Job | Special] | Question: ...
+
+    @step
+    async def gather(self, pieces: list[Piece]) -> Piece | Question | None: ...
+
+    @step(num_workers=1, accept_event_subclasses=True)
+    async def first(self, jobs: Annotated[list[Job], Collect(Take(2))]) -> list[Piece] | Question: ...
+
+    @step(accept_event_subclasses=True)
+    async def pair(self, one: Job, special: Special) -> Question: ...
+
+    @step
+    async def hurry(self, ev: Reply) -> list[Special]: ...
+
+    @catch_error(for_steps=["work", "gather"], max_recoveries=2)
+    async def rescue(self, ev: StepFailedEvent) -> Job | Piece | None: ...
 
 
 SHAPE: Shape = shape_of(Everything().definition)
-TABLE = TypeTable((StartEvent, StopEvent, Job, Special, Question, Reply, StepFailedEvent))
-EVENTS: tuple[type[Event], ...] = (Job, Special, Question, Reply, StopEvent)
+TABLE = TypeTable(
+    (StartEvent, StopEvent, Job, Special, Piece, Question, Reply, StepFailedEvent, CollectionReleaseEvent)
+)
+EVENTS: tuple[type[Event], ...] = (Job, Special, Question, Reply, Piece, Piece)
 KEYS = [routing_name(cls) for cls in (Job, Special)]
 
 
@@ -117,7 +143,7 @@ class World:
     def input(self, choice: tuple[int, int, int]) -> Input:
         kind, pick, number = choice
         self.at += number / 4
-        made = EVENTS[number % len(EVENTS)]()
+        made = StopEvent() if number == 62 else EVENTS[number % len(EVENTS)]()
         event = message_of(made, made.model_dump_json())
         # Past executions stay in the list: what they say must do nothing.
         by = self.executions[pick % len(self.executions)] if self.executions else Execution(99, 0)
@@ -146,6 +172,10 @@ class World:
                 return Reloaded(self.at, {by.item: (said,)} if number % 2 else {})
             case 13:
                 return StateWritten(self.at, by)
+            case 14 | 15 | 16:
+                kinds = (Piece, Job, Special, Piece, Question)
+                elements = [kinds[(number + at) % 5]() for at in range(number % 5)]
+                return FannedOut(self.at, by, tuple(message_of(one, one.model_dump_json()) for one in elements))
             case 10:
                 waits = sorted(self.run.waits)
                 return WaitAbandoned(self.at, by, waits[pick % len(waits)] if waits else "wait/none")
@@ -158,13 +188,13 @@ def plain(value: Any) -> Any:
     """Return `value` with events as their dumps: exceptions inside them are never equal."""
     if isinstance(value, Message):
         return value.kind.name, value.event.model_dump_json()
-    if isinstance(value, (WorkItem, Wait, Contribution, Utterance)):
+    if isinstance(value, (WorkItem, Wait, Contribution, Utterance, Stream, Member, Partner)):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value) if field.compare}
     if isinstance(value, Answer):
         return "answer", plain(value.message)
     if isinstance(value, dict):
         return [(key, plain(each)) for key, each in value.items() if each != {}]
-    return [plain(each) for each in value] if isinstance(value, list) else value
+    return [plain(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def facts(run: Run) -> dict[str, Any]:
@@ -172,10 +202,14 @@ def facts(run: Run) -> dict[str, Any]:
     shown: dict[str, Any] = {
         name: value for name, value in vars(run).items() if name not in ("dues", "shape", "exception", "recalls")
     }
-    for name in ("items", "waits", "contributions", "utterances"):
+    for name in ("items", "waits", "contributions", "utterances", "streams", "members", "partners"):
         shown[name] = sorted((str(key), plain(part)) for key, part in shown[name].items())
     shown["open_waits"] = {name: list(waits) for name, waits in run.open_waits.items() if waits}
     shown["held"] = sorted((buffer, sorted(plain(kinds))) for buffer, kinds in run.held.items() if any(kinds.values()))
+    shown["partners_at"] = {
+        step: sorted((kind, list(waiting)) for kind, waiting in kinds.items() if waiting)
+        for step, kinds in run.partners_at.items()
+    }
     shown["result"] = plain(run.result)
     return shown | {"due": run.next_due()}
 
@@ -195,10 +229,29 @@ def check_invariants(run: Run) -> None:
     for wait in run.waits.values():
         assert wait.holders, "a wait that nobody holds is forgotten"
         assert all(id in run.items for id in wait.holders)
-    assert run.ending is None or not (run.items or run.waits or run.contributions), "an ended run leaves nothing"
+    check_streams(run)
+    left = (run.items, run.waits, run.contributions, run.utterances, run.streams, run.members, run.partners)
+    assert run.ending is None or not any(left), "an ended run leaves nothing"
 
 
-choices = st.lists(st.tuples(st.integers(0, 13), st.integers(0, 7), st.integers(0, 63)), max_size=45)
+def check_streams(run: Run) -> None:
+    inside = Counter(item.stream for item in run.items.values())
+    inside.update(stream.parent for stream in run.streams.values())
+    assert inside.keys() - {None} == run.streams.keys(), "what a stream counts has it open, and nothing else does"
+    for stream in run.streams.values():
+        assert stream.live == inside[stream.id]
+        for name, keys in stream.gathered.items():
+            assert name in stream.awaited, "what nobody awaits is not kept"
+            limit = SHAPE.steps[name].take
+            assert limit is None or len(keys) < limit
+    assert sorted(run.members) == sorted(
+        key for one in run.streams.values() for keys in one.gathered.values() for key in keys
+    )
+    for name, kinds in run.partners_at.items():
+        assert not all(kinds.get(slot) for slot in SHAPE.steps[name].slots), "no set is left lying complete"
+
+
+choices = st.lists(st.tuples(st.integers(0, 16), st.integers(0, 7), st.integers(0, 63)), max_size=60)
 
 
 @settings(max_examples=150, deadline=None)
@@ -248,7 +301,7 @@ def test_effects_belong_to_live_executions(script: list[tuple[int, int, int]]) -
         for effect in reaction.effects:
             if isinstance(effect, EndRun):
                 ended = True
-            else:
+            elif not isinstance(effect, LogIgnored):
                 item = run.live(effect.execution)
                 assert item is not None
                 assert item.phase is ItemPhase.RUNNING

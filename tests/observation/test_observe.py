@@ -281,3 +281,26 @@ async def test_a_run_that_never_began_has_nothing_to_tell(records: list[Any]) ->
     await second.cancel_run()
     await first.cancel_run()
     assert {record.run_id for record in records if isinstance(record, RunBegan | RunEnded)} == {"first"}
+
+
+class Lists(Workflow):
+    @step
+    async def split(self, ev: StartEvent) -> list[Job]:
+        return [Job(n=1), Job(n=2)]
+
+    @step
+    async def gather(self, jobs: list[Job]) -> StopEvent:
+        return StopEvent(result=len(jobs))
+
+
+async def test_lists_are_told_whole(records: list[Any]) -> None:
+    """What a step returned as a list, and what another was given as one."""
+    assert await Lists().run() == 2
+    (split, gathered) = (record for record in records if isinstance(record, (StepEnded, StepBegan)) and numbers(record))
+    assert (split.step, numbers(split)) == ("split", [1, 2])
+    assert (gathered.step, gathered.parameter, numbers(gathered)) == ("gather", "jobs", [1, 2])
+
+
+def numbers(record: Any) -> list[int]:
+    events: Any = record.result if isinstance(record, StepEnded) else getattr(record.event, "events", None)
+    return [event.n for event in events] if isinstance(events, list) else []

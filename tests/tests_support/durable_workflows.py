@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 
 from workflow_server import Context, Workflow, WorkflowServer, catch_error, step
 from workflow_server.api.commands import SendEvent
 from workflow_server.api.outcomes import EventAccepted, Refused
+from workflow_server.definition.collect import Collect, Take
 from workflow_server.events import (
     Event,
     HumanResponseEvent,
@@ -141,6 +142,112 @@ class Patient(Workflow):
         return StopEvent(result="somebody")
 
 
+class Piece(Event):
+    n: int = 0
+
+
+class Note(Event):
+    total: int = 0
+
+
+class Twice:
+    """Tries twice, with a pause."""
+
+    def next(self, elapsed_time: float, attempts: int, error: Exception) -> float | None:
+        return 1.0 if attempts < 2 else None
+
+
+class Lists(Workflow):
+    """Fans out by list, in streams within a stream; members queue, are tried again and are rescued."""
+
+    @step
+    async def outer(self, ev: StartEvent) -> list[Job]:
+        return [Job(n=n) for n in range(3)]
+
+    @step(num_workers=2)
+    async def inner(self, ev: Job) -> list[Piece]:
+        await anyio.sleep(0.1)
+        return [Piece(n=10 * ev.n + n) for n in range(ev.n)]
+
+    @step(num_workers=2, retry_policy=Twice())
+    async def work(self, ev: Piece, ctx: Context) -> Done:
+        await anyio.sleep(0.2)
+        if ev.n == 20 or (ev.n == 21 and ctx.retry_info().retry_number == 0):
+            raise ValueError("not this one")
+        return Done(n=ev.n)
+
+    @catch_error
+    async def rescue(self, ev: StepFailedEvent) -> Done:
+        return Done(n=1000)
+
+    @step
+    async def gather(self, found: list[Done], ctx: Context) -> Note:
+        ctx.write_event_to_stream(Job(n=len(found)))
+        await anyio.sleep(0.1)
+        return Note(total=sum(one.n for one in found))
+
+    @step
+    async def end(self, found: list[Note]) -> StopEvent:
+        return StopEvent(result=sorted(one.total for one in found))
+
+
+class Few(Workflow):
+    """Takes the first two of four; the rest runs on unheard while the result is made."""
+
+    @step
+    async def split(self, ev: StartEvent) -> list[Job]:
+        return [Job(n=n) for n in range(4)]
+
+    @step
+    async def work(self, ev: Job) -> Done:
+        await anyio.sleep(1 + ev.n)
+        return Done(n=ev.n)
+
+    @step
+    async def first(self, found: Annotated[list[Done], Collect(Take(2))]) -> Piece:
+        await anyio.sleep(10)
+        return Piece(n=sum(one.n for one in found))
+
+    @step
+    async def end(self, ev: Piece) -> StopEvent:
+        return StopEvent(result=ev.n)
+
+
+class Pairs(Workflow):
+    """Joins pairs within a stream, and keeps what finds no partner."""
+
+    @step
+    async def split(self, ev: StartEvent) -> list[Job | Piece]:
+        return [Job(n=1), Job(n=2), Piece(n=3), Job(n=4), Piece(n=5)]
+
+    @step(num_workers=1)
+    async def pair(self, one: Job, other: Piece) -> Done:
+        await anyio.sleep(0.5)
+        return Done(n=10 * one.n + other.n)
+
+    @step
+    async def gather(self, found: list[Done]) -> StopEvent:
+        return StopEvent(result=[one.n for one in found])
+
+
+class Asked(Workflow):
+    """Members and their collect step ask people."""
+
+    @step
+    async def split(self, ev: StartEvent) -> list[Job]:
+        return [Job(n=1), Job(n=2)]
+
+    @step
+    async def work(self, ev: Job, ctx: Context) -> Done:
+        reply = await ctx.wait_for_event(Reply, waiter_event=Ask(n=ev.n))
+        return Done(n=reply.n)
+
+    @step
+    async def gather(self, found: list[Done], ctx: Context) -> StopEvent:
+        await ctx.wait_for_event(Reply, waiter_event=Ask(n=100 + len(found)))
+        return StopEvent(result=len(found))
+
+
 WORKFLOWS: dict[str, tuple[Callable[..., Workflow], Any]] = {
     "chain": (Chain, 4),
     "fan": (Fan, [0, 1, 2, 3]),
@@ -148,6 +255,10 @@ WORKFLOWS: dict[str, tuple[Callable[..., Workflow], Any]] = {
     "talks": (Talks, [1, 2]),
     "fails": (Fails, ["go", 3, "never"]),
     "patient": (Patient, "nobody"),
+    "lists": (Lists, [0, 10, 1021]),
+    "few": (Few, 1),
+    "pairs": (Pairs, [13, 25]),
+    "asked": (Asked, 2),
 }
 
 

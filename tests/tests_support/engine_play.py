@@ -6,7 +6,7 @@
     idle, unhandled Job, failed work: boom, timed out, cancelled
     "Question"          an event of the workflow on the stream, by its class name
 
-    start 3.0 work, resume 3 Reply, resume 3 timeout, end completed     effects
+    start 3.0 work, resume 3 Reply, resume 3 timeout, end completed, ignored Job for gather     effects
 
 Items are numbered in the order in which they come to be; the start event's is 0.
 """
@@ -14,6 +14,7 @@ Items are numbered in the order in which they come to be; the start event's is 0
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any, assert_never
 
 from workflow_server.engine.effects import (
@@ -21,6 +22,7 @@ from workflow_server.engine.effects import (
     Effect,
     EndRun,
     Fact,
+    LogIgnored,
     Reaction,
     ResumeStep,
     RunCancelled,
@@ -38,6 +40,7 @@ from workflow_server.engine.inputs import (
     Execution,
     Failed,
     Failure,
+    FannedOut,
     Input,
     Published,
     Returned,
@@ -88,10 +91,21 @@ def takes(
     workers: int = 4,
     catcher: str | None = None,
     max_recoveries: int = 0,
+    feeds: tuple[str, ...] = (),
 ) -> StepShape:
     """Return a step without a name; `Play` gives it one."""
     accepts = frozenset(routing_name(cls) for cls in events)
-    return StepShape("", accepts, subclasses, workers, catcher, max_recoveries)
+    return StepShape("", accepts, subclasses, workers, catcher, max_recoveries, feeds=feeds)
+
+
+def collects(*events: type[Event], take: int | None = None, **more: Any) -> StepShape:
+    """Return a collect step without a name."""
+    return replace(takes(*events, **more), collects=True, take=take)
+
+
+def joins(*events: type[Event], **more: Any) -> StepShape:
+    """Return a join without a name."""
+    return replace(takes(*events, **more), slots=tuple(routing_name(cls) for cls in events))
 
 
 class Play:
@@ -102,15 +116,14 @@ class Play:
     """
 
     def __init__(self, **steps: StepShape) -> None:
-        named = {
-            name: StepShape(name, one.accepts, one.subclasses, one.num_workers, one.catcher, one.max_recoveries)
-            for name, one in steps.items()
-        }
+        named = {name: replace(one, name=name) for name, one in steps.items()}
         self.run = Run(Shape("played", named))
         self.at = 1000.0
         self.reaction = Reaction()
         self.executions: dict[int, Execution] = {}
         """The newest execution of each item."""
+        self.given: dict[int, list[Any]] = {}
+        """What the newest execution of a collect step or a join was given, by item."""
         self._ordinals: Counter[Any] = Counter()
 
     def do(self, input: Input) -> list[str]:
@@ -119,6 +132,7 @@ class Play:
         for effect in self.reaction.effects:
             if isinstance(effect, StartStep):
                 self.executions[effect.execution.item] = effect.execution
+                self.given[effect.execution.item] = [message.event for message in effect.given]
                 for key in [key for key in self._ordinals if key[0] == effect.execution.item]:
                     del self._ordinals[key]
         return [line_of(publication.fact) for publication in self.reaction.publications]
@@ -149,6 +163,10 @@ class Play:
     def returns(self, item: int, event: Event | None = None) -> list[str]:
         """The step is done with an item."""
         return self.do(Returned(self.at, self.executions[item], None if event is None else message_of(event)))
+
+    def lists(self, item: int, *events: Event) -> list[str]:
+        """The step is done with an item and returns a list."""
+        return self.do(FannedOut(self.at, self.executions[item], tuple(map(message_of, events))))
 
     def fails(self, item: int, error: BaseException | None = None, delay: float | None = None) -> list[str]:
         """The step fails at an item; `delay` is the verdict of its retry policy."""
@@ -250,5 +268,7 @@ def effect_line(effect: Effect) -> str:
             return f"resume {effect.execution.item} {'timeout' if answer is None else answer.kind.type}"
         case EndRun():
             return f"end {effect.ending}"
+        case LogIgnored():
+            return f"ignored {effect.event} for {effect.collector}{' in a stream' if effect.in_stream else ''}"
         case _:
             assert_never(effect)

@@ -15,6 +15,12 @@ ORDER_IS_FREE: dict[str, str] = {
     "two_workers_and_a_queue": "an event sent by a step is delivered around its result; the peer delivers it after",
     "one_worker_and_a_queue": "an event sent by a step is delivered around its result; the peer delivers it after",
     "one_event_for_several_steps": "two steps that run at once end in any order",
+    "a_list_of_the_same": "steps that run at once end in any order",
+    "streams_in_streams": "steps that run at once end in any order",
+    "two_collectors_and_a_plain_step": "steps that run at once end in any order",
+    "inner_collectors_that_return_nothing": "steps that run at once end in any order",
+    "events_are_collected_within_a_stream": "two steps that run at once end in any order",
+    "sent_events_are_in_no_stream": "an event sent by a step is delivered around its result",
 }
 """Scenarios whose published events may come in another order; their number and content may not differ."""
 
@@ -26,12 +32,42 @@ RESULT_ALONE: dict[str, str] = {
 """Scenarios that lead to the same result over another stream, because sent events are delivered earlier."""
 
 NOTHING_IN_COMMON: dict[str, str] = {
+    "recoveries_before_a_list_and_its_collector": "recoveries before a list count for its collect step too, or a loop "
+    "through a fan-out would be rescued without end",
     "two_waits_of_one_type": "two waits are two waits; the peer gives the first answer to both",
     "first_uses_at_once": "whoever wants a value that is being made waits for it; the peer takes that for a cycle",
 }
 """Scenarios that a test of our own pins down; here they only have to end."""
 
 SENTENCES: dict[str, dict[str, tuple[str, ...]]] = {
+    "a_collector_is_no_target": {"error": ("targeted events", "'gather'")},
+    "lists_that_are_none": {
+        "bare": ("returned a bare A",),
+        "bare subclass": ("returned a bare SubA",),
+        "bare undeclared": ("returned a bare Note",),
+        "bare stop": ("returned a bare StopEvent",),
+        "no event": ("int instead of an Event instance",),
+    },
+    "decoration_of_lists": {
+        "marker_on_single": ("only to collection fan-in",),
+        "other_cardinality": ("All() or Take(n)",),
+        "base_cardinality": ("All() or Take(n)",),
+        "two_lists": ("at most one list[E]",),
+        "mixed": ("cannot be combined with other",),
+        "union_slot": ("single event type",),
+        "list_of_mixed": ("at least one parameter annotated as type Event",),
+        "join_of_failures": ("must accept StepFailedEvent",),
+        **{f"take {n!r}": ("Take(n)",) for n in (0, -1, "3", 2.0)},
+    },
+    "validation_of_lists": {
+        "NoProducer": ("Step 'gather'", "list[A]", "returned-list producer"),
+        "HalfFed": ("Step 'gather'", "list[B]", "returned-list producer"),
+        "NoSubclasses": ("Step 'gather'", "list[A]", "returned-list producer"),
+        "Below": ("tep 'join' joins", "common stream level"),
+        "Beside": ("tep 'join' joins", "common stream level"),
+        "Nowhere": ("tep 'join' joins", "common stream level"),
+        "Unheard": ("The following events are produced but never consumed: A",),
+    },
     "a_run_is_cancelled": {"error": ()},
     "a_waiting_run_is_cancelled": {"error": ()},
     "a_context_outside_its_steps": {"no step": ("may only be called from within",)},

@@ -4,7 +4,7 @@ Annotations may be strings (`from __future__ import annotations`). They are reso
 decorator is applied, because only then the names around it can be seen: those of the class
 body, those of the function that holds it, and of functions around that one that still run.
 
-Parameters are recognised by annotation alone: event classes and unions of them, a context by
+Parameters are recognised by annotation alone: event classes, unions and lists of them, a context by
 the name of its class (the class itself lives floors above). Everything else is left alone.
 """
 
@@ -14,12 +14,14 @@ import collections.abc
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Never, NoReturn, Union, get_args, get_origin
+from typing import Any, Never, NoReturn, get_args, get_origin
 
 from pydantic import BaseModel
 
+from workflow_server.definition.annotations import alternatives, is_event_class, is_list
+from workflow_server.definition.event_parameters import EventParameters, read_event_parameters
 from workflow_server.definition.resource import Need, mark_of, need_of
 from workflow_server.errors import WorkflowValidationError
 from workflow_server.events import Event
@@ -36,9 +38,9 @@ _SAY_NOTHING = (Any, NoReturn, Never)
 class Signature:
     """What was found; see `StepConfig` for the meaning of each field."""
 
-    accepted_events: tuple[type[Event], ...]
-    event_parameter: str
+    events: EventParameters
     return_types: tuple[type, ...]
+    listed_events: tuple[type[Event], ...]
     context_parameter: str | None
     context_state_type: type[BaseModel] | None
     unroutable_returns: tuple[str, ...]
@@ -95,41 +97,9 @@ def _where(function: Callable[..., Any]) -> str:
     return getattr(function, "__qualname__", repr(function))
 
 
-def _alternatives(annotation: Any) -> Iterator[Any]:
-    """Yield the members of a union, with aliases and `Annotated` taken off."""
-    if type(annotation).__name__ == "TypeAliasType":  # `type X = A | B`, Python 3.12 and newer
-        yield from _alternatives(annotation.__value__)
-        return
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        yield from _alternatives(get_args(annotation)[0])
-    elif origin is Union or origin is types.UnionType:
-        for member in get_args(annotation):
-            yield from _alternatives(member)
-    else:
-        yield annotation
-
-
-def _is_event_class(annotation: Any) -> bool:
-    return isinstance(annotation, type) and get_origin(annotation) is None and issubclass(annotation, Event)
-
-
-def _event_classes(annotation: Any) -> tuple[type[Event], ...]:
-    """Return the event classes of a parameter's annotation; empty unless it names nothing else but `None`."""
-    members = [member for member in _alternatives(annotation) if member is not type(None)]
-    return tuple(dict.fromkeys(members)) if all(map(_is_event_class, members)) else ()
-
-
-def _is_event_list(annotation: Any) -> bool:
-    for member in _alternatives(annotation):
-        if get_origin(member) is list and _event_classes(get_args(member)[0]):
-            return True
-    return False
-
-
 def _context_class(annotation: Any) -> Any:
     """Return `Context` or `Context[State]` if that is what the annotation means, else `None`."""
-    for member in _alternatives(annotation):
+    for member in alternatives(annotation):
         origin = get_origin(member) or member
         if isinstance(origin, type) and origin.__name__ == "Context":
             return member
@@ -142,56 +112,32 @@ def _state_type(context: Any) -> type[BaseModel] | None:
     return state if isinstance(state, type) and issubclass(state, BaseModel) else None
 
 
-def _return_types(function: Callable[..., Any], annotation: Any) -> tuple[tuple[type, ...], tuple[str, ...]]:
-    """Return the event classes and `NoneType` that a return annotation names, and the names of all else in it."""
-    members = list(_alternatives(annotation))
+@dataclass(frozen=True, slots=True)
+class _Returns:
+    """What a return annotation names: event classes, those inside `list[…]`, and the names of all else in it."""
+
+    bare: tuple[type, ...]
+    listed: tuple[type[Event], ...]
+    unroutable: tuple[str, ...]
+
+
+def _returns(function: Callable[..., Any], annotation: Any) -> _Returns:
+    members = list(alternatives(annotation))
     if inspect.isasyncgenfunction(function) or any(
         member in _ASYNC_ITERATION or get_origin(member) in _ASYNC_ITERATION for member in members
     ):
         raise WorkflowValidationError(
-            f"Async-iterator fan-out is not supported (step {_where(function)}): "
-            "return one event, and send others with ctx.send_event."
+            f"Async-iterator fan-out is not supported (step {_where(function)}): return a list of events."
         )
     if inspect.isgeneratorfunction(function):
-        raise WorkflowValidationError(
-            f"Step {_where(function)} is a generator: return one event, and send others with ctx.send_event."
-        )
-    if any(member is list or get_origin(member) is list for member in members):
-        raise WorkflowValidationError(
-            f"Step {_where(function)} returns a list of events; this version does not run fan-out by list yet. "
-            "Send each event with ctx.send_event and gather them with ctx.collect_events."
-        )
-    routable = [one for one in members if one is type(None) or _is_event_class(one)]
-    others = [one for one in members if one not in routable and one not in _SAY_NOTHING]
-    return tuple(dict.fromkeys(routable)), tuple(getattr(one, "__name__", str(one)) for one in others)
-
-
-def _refuse_what_is_not_run(
-    function: Callable[..., Any], single: dict[str, tuple[type[Event], ...]], lists: list[str]
-) -> None:
-    where = f"step {_where(function)}"
-    if len(lists) > 1:
-        raise WorkflowValidationError(f"A step takes at most one list[E] parameter; {where} has {', '.join(lists)}")
-    if lists and single:
-        raise WorkflowValidationError(
-            f"A list[E] parameter cannot be combined with other event parameters; {where} has {lists[0]} "
-            f"and {', '.join(single)}"
-        )
-    if lists:
-        raise WorkflowValidationError(
-            f"Parameter {lists[0]!r} of {where} is a list of events; this version does not run fan-in by list yet. "
-            "Take one event and gather them with ctx.collect_events."
-        )
-    if len(single) > 1:
-        for name, classes in single.items():
-            if len(classes) > 1:
-                raise WorkflowValidationError(
-                    f"Each of several event parameters must have a single event type; {name!r} of {where} is a union"
-                )
-        raise WorkflowValidationError(
-            f"The {where} has several event parameters ({', '.join(single)}); this version does not run joins yet. "
-            "Take a union of the events and gather them with ctx.collect_events."
-        )
+        raise WorkflowValidationError(f"Step {_where(function)} is a generator: return a list of events.")
+    elements = [one for member in members if is_list(member) for arg in get_args(member) for one in alternatives(arg)]
+    listed = [one for one in elements if is_event_class(one)]
+    routable = [one for one in members if one is type(None) or is_event_class(one)]
+    others = [one for one in members if one not in routable and not (is_list(one) and get_args(one))]
+    others += [one for one in elements if one not in listed and one is not type(None)]
+    names = (getattr(one, "__name__", str(one)) for one in others if one not in _SAY_NOTHING)
+    return _Returns(tuple(dict.fromkeys(routable)), tuple(dict.fromkeys(listed)), tuple(names))
 
 
 def inspect_step(function: Callable[..., Any], frame: types.FrameType) -> Signature:
@@ -206,8 +152,7 @@ def inspect_step(function: Callable[..., Any], frame: types.FrameType) -> Signat
     """
     hints = _resolved_hints(function, frame)
     parameters = inspect.signature(function).parameters.values()
-    single: dict[str, tuple[type[Event], ...]] = {}
-    lists: list[str] = []
+    considered: dict[str, Any] = {}
     resources: list[Need] = []
     context_parameter, state_type = None, None
     for parameter in parameters:
@@ -216,26 +161,27 @@ def inspect_step(function: Callable[..., Any], frame: types.FrameType) -> Signat
         annotation = hints[parameter.name]
         if (mark := mark_of(annotation)) is not None:
             resources.append(need_of(parameter.name, annotation, mark, frame, names_around(frame)))
-        elif classes := _event_classes(annotation):
-            single[parameter.name] = classes
-        elif _is_event_list(annotation):
-            lists.append(parameter.name)
-        elif (context := _context_class(annotation)) is not None:
+            continue
+        considered[parameter.name] = annotation
+        if (context := _context_class(annotation)) is not None:
             if context_parameter is not None:
                 raise WorkflowValidationError(
                     f"Step {_where(function)} has two context parameters, {context_parameter!r} and {parameter.name!r}"
                 )
             context_parameter, state_type = parameter.name, _state_type(context)
-    _refuse_what_is_not_run(function, single, lists)
-    if not single:
-        raise WorkflowValidationError(
-            f"Step signature must have at least one parameter annotated as type Event (step {_where(function)})"
-        )
+    events = read_event_parameters(considered, f"step {_where(function)}")
     if "return" not in hints:
         raise WorkflowValidationError(
             f"Return types of workflows step functions must be annotated with their type (step {_where(function)}; "
             "'-> None' is fine)"
         )
-    name, accepted = next(iter(single.items()))
-    returned, unroutable = _return_types(function, hints["return"])
-    return Signature(accepted, name, returned, context_parameter, state_type, unroutable, tuple(resources))
+    returned = _returns(function, hints["return"])
+    return Signature(
+        events=events,
+        return_types=returned.bare,
+        listed_events=returned.listed,
+        context_parameter=context_parameter,
+        context_state_type=state_type,
+        unroutable_returns=returned.unroutable,
+        resources=tuple(resources),
+    )

@@ -16,9 +16,17 @@ from typing import Any, Literal, ParamSpec, Protocol, TypeGuard, TypeVar, cast, 
 
 from pydantic import BaseModel
 
+from workflow_server.definition.collect import Cardinality
 from workflow_server.definition.resource import Need
 from workflow_server.definition.retry import RetryPolicy
 from workflow_server.definition.signature import Signature, inspect_step
+from workflow_server.definition.step_checks import (
+    check_execution,
+    is_list_of_names,
+    is_positive_int,
+    known_checks,
+    need_function,
+)
 from workflow_server.errors import WorkflowValidationError
 from workflow_server.events import Event, StepFailedEvent
 
@@ -27,8 +35,6 @@ StepGraphCheck = Literal["reachability", "dead_end"]
 
 WorkflowGraphCheck = Literal["reachability", "terminal_event", "dead_end"]
 """Checks of the graph that a workflow may opt out of."""
-
-_STEP_CHECKS = ("reachability", "dead_end")
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -50,8 +56,9 @@ class StepConfig:
     """What the decorator found out about a step."""
 
     accepted_events: tuple[type[Event], ...]
-    """The classes named by its event parameter."""
+    """The classes named by its event parameters."""
     event_parameter: str
+    """The (first) parameter that takes events."""
     return_types: tuple[type, ...]
     """The event classes it may return, and `NoneType` when it may return nothing."""
     context_parameter: str | None
@@ -66,6 +73,12 @@ class StepConfig:
     catches: CatchRule | None
     """Set on `catch_error` handlers."""
     is_async: bool
+    collect: Cardinality | None = None
+    """Set on collect steps: how many members of a stream they are given, as a list."""
+    joined: tuple[tuple[str, type[Event]], ...] = ()
+    """Set on joins: each parameter with its event class; the step is given one event for each."""
+    listed_events: tuple[type[Event], ...] = ()
+    """The event classes it may return in a list, which opens a stream."""
     unroutable_returns: tuple[str, ...] = ()
     """Names of annotated return types that are no events; validation refuses them."""
     resources: tuple[Need, ...] = ()
@@ -79,7 +92,12 @@ class StepConfig:
 
     @property
     def returned_events(self) -> tuple[type[Event], ...]:
-        """The event classes among `return_types`."""
+        """The event classes it may return, by themselves or in a list."""
+        return tuple(dict.fromkeys((*self.bare_events, *self.listed_events)))
+
+    @property
+    def bare_events(self) -> tuple[type[Event], ...]:
+        """The event classes it may return by themselves."""
         return tuple(one for one in self.return_types if issubclass(one, Event))
 
 
@@ -104,11 +122,6 @@ class TakesSteps(Protocol):
 def is_step(function: object) -> TypeGuard[StepFunction[..., Any]]:
     """Return whether `function` was decorated with `step` or `catch_error`."""
     return callable(function) and isinstance(getattr(function, "step_config", None), StepConfig)
-
-
-def is_positive_int(value: object) -> bool:
-    """Return whether `value` is a whole number from 1; `True` is none."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def is_free_function(function: Callable[..., Any]) -> bool:
@@ -156,9 +169,9 @@ def step(
     """
 
     def decorate(function: F, frame: types.FrameType) -> F:
-        _need_function(function, "@step")
+        need_function(function, "@step")
         where = f"step {function.__qualname__}"
-        _check_execution(num_workers, retry_policy, where)
+        check_execution(num_workers, retry_policy, where)
         signature = inspect_step(function, frame)
         free = is_free_function(function)
         if free and workflow is None:
@@ -171,7 +184,7 @@ def step(
             num_workers=num_workers,
             retry_policy=retry_policy,
             accept_event_subclasses=accept_event_subclasses,
-            skip_graph_checks=_known_checks(skip_graph_checks, where),
+            skip_graph_checks=known_checks(skip_graph_checks, where),
         )
         if free and workflow is not None:
             workflow.add_step(cast("StepFunction[..., Any]", function))
@@ -210,7 +223,7 @@ def catch_error(
     Raises:
         WorkflowValidationError: The function or an argument breaks a rule; the message says which.
     """
-    if not _is_list_of_names(for_steps):
+    if not is_list_of_names(for_steps):
         raise WorkflowValidationError(
             f"@catch_error for_steps must be None or a list of step name strings, got {for_steps!r}"
         )
@@ -219,9 +232,10 @@ def catch_error(
     rule = CatchRule(None if for_steps is None else tuple(dict.fromkeys(for_steps)), max_recoveries)
 
     def decorate(function: F, frame: types.FrameType) -> F:
-        _need_function(function, "@catch_error")
+        need_function(function, "@catch_error")
         signature = inspect_step(function, frame)
-        if signature.accepted_events != (StepFailedEvent,):
+        taken = signature.events
+        if taken.accepted != (StepFailedEvent,) or taken.collect is not None or taken.joined:
             raise WorkflowValidationError(
                 f"@catch_error handler {function.__name__!r} must accept StepFailedEvent as its event parameter"
             )
@@ -242,35 +256,6 @@ def _applying_frame() -> types.FrameType:
     return sys._getframe(2)  # pyright: ignore[reportPrivateUsage]  # inspect.currentframe is the same, but optional
 
 
-def _is_list_of_names(value: object) -> bool:
-    return value is None or (
-        isinstance(value, list) and all(isinstance(one, str) for one in cast("list[object]", value))
-    )
-
-
-def _need_function(function: object, decorator: str) -> None:
-    if isinstance(function, (staticmethod, classmethod)):
-        raise WorkflowValidationError(f"{decorator} decorates plain methods, not a staticmethod or classmethod")
-    if not callable(function) or not hasattr(function, "__qualname__") or isinstance(function, type):
-        raise WorkflowValidationError(f"{decorator} decorates functions, got {function!r}")
-
-
-def _check_execution(num_workers: object, retry_policy: object, where: str) -> None:
-    if not is_positive_int(num_workers):
-        raise WorkflowValidationError(f"num_workers must be an integer greater than 0 ({where})")
-    if retry_policy is not None and not callable(getattr(retry_policy, "next", None)):
-        raise WorkflowValidationError(f"retry_policy must have a method next, got {retry_policy!r} ({where})")
-
-
-def _known_checks(names: Iterable[str] | None, where: str) -> frozenset[str]:
-    checks = frozenset([names] if isinstance(names, str) else names or ())
-    if unknown := sorted(checks.difference(_STEP_CHECKS)):
-        raise WorkflowValidationError(
-            f"Unknown graph check names: {', '.join(unknown)} ({where}); a step may skip {', '.join(_STEP_CHECKS)}"
-        )
-    return checks
-
-
 def _attach(
     function: Callable[..., Any],
     signature: Signature,
@@ -282,8 +267,8 @@ def _attach(
     catches: CatchRule | None = None,
 ) -> None:
     cast("StepFunction[..., Any]", function).step_config = StepConfig(
-        accepted_events=signature.accepted_events,
-        event_parameter=signature.event_parameter,
+        accepted_events=signature.events.accepted,
+        event_parameter=signature.events.name,
         return_types=signature.return_types,
         context_parameter=signature.context_parameter,
         context_state_type=signature.context_state_type,
@@ -293,6 +278,9 @@ def _attach(
         skip_graph_checks=skip_graph_checks,
         catches=catches,
         is_async=inspect.iscoroutinefunction(function),
+        collect=signature.events.collect,
+        joined=signature.events.joined,
+        listed_events=signature.listed_events,
         unroutable_returns=signature.unroutable_returns,
         resources=signature.resources,
     )

@@ -16,7 +16,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import get_args
 
 from workflow_server.definition.compiled import Definition, StepDefinition
-from workflow_server.definition.step import WorkflowGraphCheck, is_positive_int
+from workflow_server.definition.step import WorkflowGraphCheck
+from workflow_server.definition.step_checks import is_positive_int
+from workflow_server.definition.streams import check_levels
 from workflow_server.errors import WorkflowValidationError
 from workflow_server.events import Event, HumanResponseEvent, InputRequiredEvent, StepFailedEvent, StopEvent
 
@@ -66,6 +68,7 @@ def validate(definition: Definition, *, skip_graph_checks: Collection[str] = ())
     Raises:
         WorkflowValidationError: It breaks a rule; the message says which steps are concerned.
     """
+    check_levels(definition)
     _check_nobody_takes_stop(definition)
     _check_consumed_is_produced(definition)
     _check_produced_is_consumed(definition)

@@ -21,6 +21,8 @@ class StartStep(NamedTuple):
     message: Message
     attempts: int
     """How often it has failed before."""
+    given: tuple[Message, ...] = ()
+    """What a collect step is given, in order of arrival; what a join is given, in the order of its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,18 @@ class EndRun:
     ending: Ending
 
 
-Effect = StartStep | ResumeStep | EndRun
+@dataclass(frozen=True, slots=True)
+class LogIgnored:
+    """A collect step was sent something that it can't gather."""
+
+    collector: str
+    event: str
+    """Class name."""
+    in_stream: bool
+    """Whether it came in a stream, only in one that is not the step's."""
+
+
+Effect = StartStep | ResumeStep | EndRun | LogIgnored
 
 
 class StepChanged(NamedTuple):
@@ -72,12 +85,12 @@ class WentUnhandled:
 
 @dataclass(frozen=True, slots=True)
 class RunFailed:
-    """A step failed for good."""
+    """A step failed for good, or (without attempts) was sent what it can't be given."""
 
     step: str
     failure: Failure
-    attempts: int
-    elapsed: float
+    attempts: int | None = None
+    elapsed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

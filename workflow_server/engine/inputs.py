@@ -77,6 +77,14 @@ class Returned(NamedTuple):
     message: Message | None
 
 
+class FannedOut(NamedTuple):
+    """An execution ended with a list of events, which open a stream."""
+
+    at: float
+    by: Execution
+    messages: tuple[Message, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Failed:
     """An execution failed. `delay` is the verdict of the retry policy: seconds to wait, `None` for no retry."""
@@ -174,6 +182,7 @@ Input = (
     | Sent
     | Published
     | Returned
+    | FannedOut
     | Failed
     | Collected
     | WaitBegan
@@ -207,11 +216,18 @@ class Misdirected:
 
     step: str
     exists: bool
+    collects: bool = field(default=False, repr=False)
+    """Whether it is a collect step, which is given what arrives in a stream and nothing else."""
 
     def describe(self, event_type: type) -> str:
         """Return the sentence that says what is wrong."""
         if not self.exists:
             return f"Step {self.step} does not exist"
+        if self.collects:
+            return (
+                f"{event_type.__name__} was sent to step {self.step!r}, but a collect step can't be given "
+                "targeted events: it gathers what a returned list has set off"
+            )
         return f"Step {self.step} does not accept event of type {event_type}"
 
 

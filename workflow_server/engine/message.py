@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from workflow_server.events import (
+    CollectionReleaseEvent,
     Event,
     HumanResponseEvent,
     InputRequiredEvent,
@@ -67,6 +68,14 @@ class Message:
 def message_of(event: Event, value: str | None = None) -> Message:
     """Wrap `event`; `value` is its dump as JSON text if it has been encoded."""
     return Message(kind_of(type(event)), event, value)
+
+
+def whole_input(message: Message, given: tuple[Message, ...]) -> Event:
+    """Return what a step works on as one event: for a collect step, the one that stands for what it is given."""
+    event = message.event
+    if not isinstance(event, CollectionReleaseEvent):
+        return event
+    return event.model_copy(update={"events": [one.event for one in given]})
 
 
 def meets(event: Event, requirements: dict[str, Any]) -> bool:

@@ -8,14 +8,16 @@ which only the workflow's code has, so a function that finds it is given.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from workflow_server.engine.inputs import Answer, Failure
+from workflow_server.engine.loading import LoadError, check_part, derive
 from workflow_server.engine.message import Message
 from workflow_server.engine.shape import Shape
 from workflow_server.engine.state import Contribution, ItemPhase, Part, Run, Utterance, Wait, WorkItem
-from workflow_server.errors import SerializationError, WorkflowError
+from workflow_server.engine.stream_parts import Member, Partner, Stream
+from workflow_server.errors import SerializationError
 from workflow_server.events import Event, load_exception
 from workflow_server.serializers import JsonSerializer
 
@@ -26,10 +28,6 @@ Dump = Callable[[Event], str]
 
 ReadMessage = Callable[[str, str], Message]
 """Makes a message from the routing name of its class and its dump as JSON text."""
-
-
-class LoadError(WorkflowError):
-    """A stored run can't be loaded."""
 
 
 def encode_part(part: Part, dump: Dump = Event.model_dump_json) -> str:
@@ -55,6 +53,21 @@ def encode_part(part: Part, dump: Dump = Event.model_dump_json) -> str:
             )
         case Utterance():
             return json.dumps({"item": part.item, "place": part.place, "digest": part.digest})
+        case Stream():
+            return json.dumps(
+                {
+                    "step": part.step,
+                    "place": part.place,
+                    "parent": part.parent,
+                    "awaited": part.awaited,
+                    "recoveries": part.recoveries,
+                }
+            )
+        case Member():
+            fields = {"stream": part.stream, "collector": part.collector, "place": part.place}
+            return _splice(fields, message=encode_message(part.message, dump))
+        case Partner():
+            return _splice({"step": part.step, "place": part.place}, message=encode_message(part.message, dump))
         case _:
             assert_never(part)
 
@@ -76,8 +89,10 @@ def _encode_item(item: WorkItem, dump: Dump) -> str:
             "waits_on": item.waits_on,
             "recoveries": item.recoveries,
             "since": item.since,
+            "stream": item.stream,
         },
         message=encode_message(item.message, dump),
+        given=f"[{','.join(encode_message(one, dump) for one in item.given)}]",
     )
 
 
@@ -168,7 +183,7 @@ class PartReader:
         loaded = [self._located(key, text, shape) for key, text in parts.items()]
         try:
             loaded.sort(key=lambda part: part.place)
-            _derive(run, loaded)
+            derive(run, loaded)
         except (LookupError, TypeError) as error:
             raise LoadError(f"the parts do not fit together: {error!r}") from error
         return run
@@ -177,10 +192,7 @@ class PartReader:
         """Read a part; what is wrong with it names its key."""
         try:
             part = self._part(key, json.loads(text))
-            if isinstance(part, (WorkItem, Wait)) and part.step not in shape.steps:
-                raise LookupError(f"the workflow has no step {part.step!r} any more")
-            if isinstance(part, WorkItem) and not shape.steps[part.step].takes(part.message.kind):
-                raise LookupError(f"step {part.step!r} does not take {part.message.kind.type} any more")
+            check_part(part, shape)
         except KeyError as error:
             raise LoadError(f"{key}: it has no {error}") from error
         except Exception as error:
@@ -195,6 +207,12 @@ class PartReader:
             return self._wait(key, fields)
         if family == "said":
             return Utterance(key, fields["item"], fields["place"], fields["digest"])
+        if family == "stream":
+            return self._stream(int(rest), fields)
+        if family == "member":
+            return Member(fields["stream"], fields["collector"], fields["place"], self._need(fields["message"]))
+        if family == "partner":
+            return Partner(fields["step"], fields["place"], self._need(fields["message"]))
         completed = fields["completed"]
         return Contribution(
             key=key,
@@ -226,6 +244,19 @@ class PartReader:
             waits_on=fields["waits_on"],
             recoveries=tuple((name, count) for name, count in fields["recoveries"]),
             since=fields["since"],
+            stream=fields.get("stream"),
+            given=tuple(self._need(one) for one in fields.get("given", ())),
+        )
+
+    @staticmethod
+    def _stream(id: int, fields: dict[str, Any]) -> Stream:
+        return Stream(
+            id=id,
+            step=fields["step"],
+            place=fields["place"],
+            parent=fields["parent"],
+            awaited=fields["awaited"],
+            recoveries=tuple((name, count) for name, count in fields["recoveries"]),
         )
 
     def _wait(self, key: str, fields: dict[str, Any]) -> Wait:
@@ -248,43 +279,3 @@ class PartReader:
 
     def _need(self, fields: dict[str, Any]) -> Message:
         return self._read_message(fields["name"], json.dumps(fields["value"]))
-
-
-def _derive(run: Run, parts: Iterable[Part]) -> None:
-    """Fill in what follows from the parts, which come in the order of their places."""
-    in_order = list(parts)
-    for part in sorted(in_order, key=lambda part: not isinstance(part, WorkItem)):  # what others hold on to comes first
-        match part:
-            case WorkItem():
-                run.items[part.id] = part
-                load = run.loads[part.step]
-                if part.worker is not None:
-                    load.busy.add(part.worker)
-                if part.phase is ItemPhase.QUEUED:
-                    load.queued.append(part.id)
-                elif part.phase is ItemPhase.ANSWERED:
-                    load.answered.append(part.id)
-                elif part.phase is ItemPhase.WAITING:
-                    run.waiting.add(part.id)
-                elif part.not_before is not None:
-                    run.remember_due(part.not_before, part.key)
-            case Wait():
-                run.waits[part.key] = part
-                for id in part.holders:
-                    run.items[id].holds.add(part.key)
-                if part.answer is None:
-                    run.open_waits.setdefault(part.awaits, {})[part.key] = part
-                    if part.due is not None:
-                        run.remember_due(part.due, part.key)
-            case Contribution():
-                run.contributions[part.key] = part
-                if part.item in run.items:
-                    run.items[part.item].holds.add(part.key)
-                if part.message is not None:
-                    held = run.held.setdefault(part.buffer, {})
-                    held.setdefault(part.message.kind.name, {})[part.key] = part.message
-            case Utterance():
-                run.utterances[part.key] = part
-                run.items[part.item].holds.add(part.key)
-            case _:
-                assert_never(part)

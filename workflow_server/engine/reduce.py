@@ -3,7 +3,7 @@
     input                 what it does
     Started, Sent         route the event: answer waits, make work, or report it unhandled
     Published             put it on the stream
-    Returned              finish the work item, then route what it returned; a stop event ends the run
+    Returned, FannedOut   finish the work item, then route what it returned; a stop event ends the run
     Failed                retry at once or later, hand over to a `catch_error` handler, or fail the run
     Collected, WaitBegan, WaitAbandoned  see `waiting`
     StateWritten          see `speech`
@@ -16,9 +16,9 @@ A run that has ended ignores every input, and so does each input of a past execu
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import assert_never
 
+from workflow_server.engine.delivery import deliver, deliver_list, deliver_returned, deliver_to
 from workflow_server.engine.effects import (
     Ending,
     EndRun,
@@ -35,7 +35,9 @@ from workflow_server.engine.inputs import (
     Collected,
     Failed,
     Failure,
+    FannedOut,
     Input,
+    Misdirected,
     Published,
     Reloaded,
     Returned,
@@ -46,15 +48,14 @@ from workflow_server.engine.inputs import (
     WaitAbandoned,
     WaitBegan,
 )
-from workflow_server.engine.message import Message, message_of
 from workflow_server.engine.reload import reload
+from workflow_server.engine.rescue import to_catcher
 from workflow_server.engine.routing import (
-    Recoveries,
+    NO_LINEAGE,
+    Lineage,
     announce_idleness,
     answer_named,
     answer_wait,
-    deliver,
-    deliver_to,
     fill_slots,
     free_slot,
     publish,
@@ -63,8 +64,11 @@ from workflow_server.engine.routing import (
 )
 from workflow_server.engine.speech import forget_speech, remember_send, was_published, was_sent
 from workflow_server.engine.state import ItemPhase, Run, Wait, WorkItem
+from workflow_server.engine.streams import leave
 from workflow_server.engine.waiting import abandon_wait, begin_wait, collect, forget_item
-from workflow_server.events import StepFailedEvent, StepState
+from workflow_server.errors import WorkflowRuntimeError
+from workflow_server.events import StepState
+from workflow_server.naming import qualified_name
 
 
 def reduce(run: Run, input: Input) -> Reaction:
@@ -87,7 +91,7 @@ def reduce(run: Run, input: Input) -> Reaction:
             _send(run, input, reaction)
         case Published():
             _publish(run, input, reaction)
-        case Returned():
+        case Returned() | FannedOut():
             if (item := run.live(input.by)) is not None:
                 _finish(run, item, input, reaction)
         case Failed():
@@ -130,20 +134,26 @@ def _start(run: Run, started: Started, reaction: Reaction) -> None:
 
 
 def _send(run: Run, sent: Sent, reaction: Reaction) -> None:
-    recoveries: Recoveries = ()
+    lineage = NO_LINEAGE
     item: WorkItem | None = None
     if sent.by is not None:
         item = run.live(sent.by)
         if item is None or was_sent(run, item, sent):
             return
-        recoveries = item.recoveries
+        lineage = Lineage(item.recoveries)
     if sent.wait is not None:
         reaction.verdict = answer_named(run, sent.at, sent.message, sent.wait, reaction)
     elif sent.step is None:
-        deliver(run, sent.at, sent.message, reaction, recoveries=recoveries)
+        deliver(run, sent.at, sent.message, reaction, lineage)
     else:
-        reaction.verdict = deliver_to(run, sent.at, sent.message, sent.step, reaction, recoveries=recoveries)
-    if reaction.verdict is not None:
+        reaction.verdict = deliver_to(run, sent.at, sent.message, sent.step, reaction, lineage)
+    verdict = reaction.verdict
+    if isinstance(verdict, Misdirected) and verdict.collects:
+        reaction.verdict = None
+        error = WorkflowRuntimeError(verdict.describe(type(sent.message.event)))
+        failure = Failure(error, qualified_name(WorkflowRuntimeError), str(error))
+        _end_failed(run, sent.at, RunFailed(verdict.step, failure), reaction)
+    if reaction.verdict is not None or run.ending is not None:
         return
     reaction.keys = sent.keys
     if item is not None:
@@ -161,20 +171,24 @@ def _publish(run: Run, published: Published, reaction: Reaction) -> None:
         publish(run, published.at, published.message, reaction, None if item is None else item.id)
 
 
-def _finish(run: Run, item: WorkItem, returned: Returned, reaction: Reaction) -> None:
-    at, message = returned.at, returned.message
-    output = "NoneType" if message is None else message.kind.type
-    _leave_worker(run, at, item, reaction, output=output)
+def _finish(run: Run, item: WorkItem, returned: Returned | FannedOut, reaction: Reaction) -> None:
+    at = returned.at
+    if isinstance(returned, FannedOut):
+        messages = returned.messages
+    else:
+        messages = () if returned.message is None else (returned.message,)
+    _leave_worker(run, at, item, reaction, output=messages[-1].kind.type if messages else "NoneType")
     forget_item(run, item, reaction)
-    if message is not None and message.kind.stops:
-        run.result = message
-        _end(run, at, "completed", message, reaction)
-        return
+    for message in messages:
+        if message.kind.stops:
+            run.result = message
+            _end(run, at, "completed", message, reaction)
+            return
     fill_slots(run, at, item.step, reaction)
-    if message is not None:
-        if message.kind.asks:
-            publish(run, at, message, reaction)
-        deliver(run, at, message, reaction, recoveries=item.recoveries)
+    if isinstance(returned, FannedOut):
+        deliver_list(run, at, item, messages, reaction)
+    else:
+        deliver_returned(run, at, item, messages, reaction)
 
 
 def _fail(run: Run, item: WorkItem, failed: Failed, reaction: Reaction) -> None:
@@ -195,36 +209,15 @@ def _fail(run: Run, item: WorkItem, failed: Failed, reaction: Reaction) -> None:
             requeue_first(run, at, item, reaction)
         return
     elapsed = at - (at if item.first_started is None else item.first_started)
-    handed_over = _to_catcher(run, item, failed, elapsed)
+    handed_over = to_catcher(run, item, failed, elapsed)
     if handed_over is None:
-        run.error, run.exception = failed.failure.text, failed.failure.exception
-        _end(run, at, "failed", RunFailed(item.step, failed.failure, item.failures, elapsed), reaction)
+        _end_failed(run, at, RunFailed(item.step, failed.failure, item.failures, elapsed), reaction)
         return
     message, catcher, recoveries = handed_over
     forget_item(run, item, reaction)
     fill_slots(run, at, item.step, reaction)
-    deliver_to(run, at, message, catcher, reaction, recoveries=recoveries)
-
-
-def _to_catcher(run: Run, item: WorkItem, failed: Failed, elapsed: float) -> tuple[Message, str, Recoveries] | None:
-    """Return what goes to the responsible `catch_error` handler, if it may recover this lineage once more."""
-    catcher = run.shape.steps[item.step].catcher
-    exception = failed.failure.exception
-    if catcher is None or not isinstance(exception, Exception):
-        return None
-    spent = dict(item.recoveries)
-    if spent.get(catcher, 0) >= run.shape.steps[catcher].max_recoveries:
-        return None
-    spent[catcher] = spent.get(catcher, 0) + 1
-    event = StepFailedEvent(
-        step_name=item.step,
-        input_event=item.message.event,
-        exception=exception,
-        attempts=item.failures,
-        elapsed_seconds=elapsed,
-        failed_at=datetime.fromtimestamp(failed.at, UTC),
-    )
-    return message_of(event), catcher, tuple(sorted(spent.items()))
+    deliver_to(run, at, message, catcher, reaction, Lineage(recoveries, item.stream))
+    leave(run, at, item.stream, reaction)
 
 
 def _leave_worker(
@@ -254,6 +247,11 @@ def _catch_up(run: Run, at: float, reaction: Reaction) -> None:
             answer_wait(run, at, part, Answer(None), reaction)
 
 
+def _end_failed(run: Run, at: float, failed: RunFailed, reaction: Reaction) -> None:
+    run.error, run.exception = failed.failure.text, failed.failure.exception
+    _end(run, at, "failed", failed, reaction)
+
+
 def _end(run: Run, at: float, ending: Ending, fact: Fact, reaction: Reaction) -> None:
     """End the run: nothing that still executes is heard again, and nothing is left to continue."""
     publish(run, at, fact, reaction)
@@ -261,9 +259,13 @@ def _end(run: Run, at: float, ending: Ending, fact: Fact, reaction: Reaction) ->
     run.active_at_end = run.active_steps
     for item in run.items.values():
         reaction.changed.add(item.key)
-    reaction.changed.update(run.waits, run.contributions, run.utterances)
+    for stream in run.streams.values():
+        reaction.changed.add(stream.key)
+    reaction.changed.update(run.waits, run.contributions, run.utterances, run.members, run.partners)
     for parts in (run.items, run.waits, run.contributions, run.utterances, run.recalls, run.held, run.open_waits):
         parts.clear()
+    for gathered in (run.streams, run.members, run.partners, run.partners_at):
+        gathered.clear()
     run.waiting.clear()
     run.dues.clear()
     for load in run.loads.values():

@@ -1,6 +1,8 @@
-"""How an event finds its steps, and how a step finds a worker."""
+"""How an event answers waits, how work is made, and how it finds a worker."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from workflow_server.engine.effects import (
     BecameIdle,
@@ -10,9 +12,8 @@ from workflow_server.engine.effects import (
     ResumeStep,
     StartStep,
     StepChanged,
-    WentUnhandled,
 )
-from workflow_server.engine.inputs import Answer, Failure, Misdirected, Unwanted, WaitName
+from workflow_server.engine.inputs import Answer, Failure, Unwanted, WaitName
 from workflow_server.engine.message import Message
 from workflow_server.engine.state import ItemPhase, Run, Wait, WorkItem
 from workflow_server.events import StepState
@@ -21,6 +22,18 @@ UNASSIGNED = "<enqueued>"
 """Stands for the worker number of work that has none yet."""
 
 Recoveries = tuple[tuple[str, int], ...]
+
+
+class Lineage(NamedTuple):
+    """What an event inherits from the execution that returned or sent it."""
+
+    recoveries: Recoveries = ()
+    """How often each `catch_error` handler has recovered it."""
+    stream: int | None = None
+    """The stream that it is in; what is sent is in none."""
+
+
+NO_LINEAGE = Lineage()
 
 
 def publish(run: Run, at: float, fact: Fact, reaction: Reaction, item: int | None = None) -> None:
@@ -43,34 +56,6 @@ def tell_step(
     worker = UNASSIGNED if item.worker is None else str(item.worker)
     news = StepChanged(item.step, state, worker, item.message.kind.type, output, item.failures + 1, failure)
     publish(run, at, news, reaction, item.id)
-
-
-def deliver(run: Run, at: float, message: Message, reaction: Reaction, *, recoveries: Recoveries = ()) -> None:
-    """Give an untargeted event to every wait and step that takes it.
-
-    A step whose wait it answers does not get it as new work too.
-    """
-    answered = answer_waits(run, at, message, None, reaction)
-    takers = [taker.name for taker in run.shape.takers(message.kind) if taker.name not in answered]
-    for name in takers:
-        add_item(run, at, name, message, reaction, recoveries)
-    if not takers and not answered and not message.kind.asks:
-        publish(run, at, WentUnhandled(message.kind, None, is_idle(run)), reaction)
-
-
-def deliver_to(
-    run: Run, at: float, message: Message, step: str, reaction: Reaction, *, recoveries: Recoveries = ()
-) -> Misdirected | None:
-    """Give an event to one step: to its waits, else as new work. Return what is wrong with the target, if anything."""
-    shape = run.shape.steps.get(step)
-    if shape is None:
-        return Misdirected(step, exists=False)
-    if answer_waits(run, at, message, step, reaction):
-        return None
-    if not shape.takes(message.kind):
-        return Misdirected(step, exists=True)
-    add_item(run, at, step, message, reaction, recoveries)
-    return None
 
 
 def answer_waits(run: Run, at: float, message: Message, step: str | None, reaction: Reaction) -> set[str]:
@@ -116,9 +101,20 @@ def answer_wait(run: Run, at: float, wait: Wait, answer: Answer, reaction: React
     fill_slots(run, at, wait.step, reaction)
 
 
-def add_item(run: Run, at: float, step: str, message: Message, reaction: Reaction, recoveries: Recoveries) -> None:
+def add_item(
+    run: Run,
+    at: float,
+    step: str,
+    message: Message,
+    reaction: Reaction,
+    lineage: Lineage,
+    given: tuple[Message, ...] = (),
+) -> None:
     """Make new work for `step`: it begins at once if a worker is free, else it queues."""
-    item = WorkItem(id=run.next_item, step=step, message=message, place=run.next_place(), recoveries=recoveries)
+    recoveries, stream = lineage
+    item = WorkItem(run.next_item, step, message, run.next_place(), recoveries=recoveries, stream=stream, given=given)
+    if stream is not None:
+        run.streams[stream].live += 1
     run.next_item += 1
     run.items[item.id] = item
     reaction.changed.add(item.key)
@@ -164,7 +160,7 @@ def fill_slots(run: Run, at: float, step: str, reaction: Reaction) -> None:
             _resume(run, item, reaction)
         else:
             item.asleep, item.waits_on = False, []
-            reaction.effects.append(StartStep(item.execution, step, item.message, item.failures))
+            reaction.effects.append(StartStep(item.execution, step, item.message, item.failures, item.given))
 
 
 def _resume(run: Run, item: WorkItem, reaction: Reaction) -> None:

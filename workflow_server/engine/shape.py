@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from workflow_server.definition.collect import Take
 from workflow_server.definition.compiled import Definition
+from workflow_server.definition.streams import levels_of
 from workflow_server.engine.message import EventKind
 from workflow_server.naming import routing_name
 
@@ -30,6 +32,14 @@ class StepShape:
     """The `catch_error` handler responsible for its failures."""
     max_recoveries: int = 0
     """For a handler: how often it may recover within one lineage of events."""
+    collects: bool = False
+    """Whether it is given the members of a stream, as a list."""
+    take: int | None = None
+    """For a collect step: how many members it waits for; `None` for all."""
+    slots: tuple[str, ...] = ()
+    """For a join: routing name of the class that each of its parameters takes."""
+    feeds: tuple[str, ...] = ()
+    """For a step that returns lists: the collect steps bound to its streams."""
 
     def takes(self, kind: EventKind) -> bool:
         """Tell whether an event of `kind` goes to this step."""
@@ -63,6 +73,10 @@ class Shape:
                 "num_workers": step.num_workers,
                 "catcher": step.catcher,
                 "max_recoveries": step.max_recoveries,
+                "collects": step.collects,
+                "take": step.take,
+                "slots": step.slots,
+                "feeds": step.feeds,
             }
             for name, step in self.steps.items()
         }
@@ -72,6 +86,7 @@ class Shape:
 def shape_of(definition: Definition) -> Shape:
     """Return the shape of a compiled workflow."""
     steps: dict[str, StepShape] = {}
+    bindings = levels_of(definition).bindings
     for name, step in definition.steps.items():
         config = step.config
         steps[name] = StepShape(
@@ -81,5 +96,9 @@ def shape_of(definition: Definition) -> Shape:
             num_workers=config.num_workers,
             catcher=definition.handlers.get(name),
             max_recoveries=config.catches.max_recoveries if config.catches else 0,
+            collects=config.collect is not None,
+            take=config.collect.n if isinstance(config.collect, Take) else None,
+            slots=tuple(routing_name(event) for _, event in config.joined),
+            feeds=bindings.get(name, ()),
         )
     return Shape(definition.name, steps)

@@ -1,6 +1,6 @@
 """A run's state: the small parts it is stored as, and the queues that follow from them.
 
-Parts have keys: `item/7`, `wait/7/my.Answer/0`, `gave/collect/default/7/0`. A commit writes the parts that
+Parts have keys: `item/7`, `wait/7/my.Answer/0`, `gave/collect/default/7/0`, `stream/3`. A commit writes the parts that
 changed; loading reads them all and derives the rest.
 """
 
@@ -16,6 +16,7 @@ from workflow_server.engine.effects import Ending
 from workflow_server.engine.inputs import Answer, Execution, Failure
 from workflow_server.engine.message import Message, meets
 from workflow_server.engine.shape import Shape
+from workflow_server.engine.stream_parts import Member, Partner, Stream, StreamPart
 
 
 class ItemPhase(str, Enum):
@@ -53,6 +54,10 @@ class WorkItem:
     """Keys of the waits it is suspended in: one, or several if it awaits them side by side."""
     recoveries: tuple[tuple[str, int], ...] = ()
     """How often each `catch_error` handler has recovered this lineage of events."""
+    stream: int | None = None
+    """The stream that it is in, if any."""
+    given: tuple[Message, ...] = ()
+    """What a collect step or a join is given; `message` then is what stands for it, or has completed the set."""
     since: int = 0
     """Sequence from which on its publications are remembered, see `speech`."""
     asleep: bool = field(default=False, compare=False)
@@ -134,7 +139,7 @@ class Recall:
     """Qualified names and values of its publications, in order."""
 
 
-Part = WorkItem | Wait | Contribution | Utterance
+Part = WorkItem | Wait | Contribution | Utterance | StreamPart
 
 
 @dataclass(slots=True)
@@ -194,12 +199,17 @@ class Run:
         self.waits: dict[str, Wait] = {}
         self.contributions: dict[str, Contribution] = {}
         self.utterances: dict[str, Utterance] = {}
+        self.streams: dict[int, Stream] = {}
+        self.members: dict[str, Member] = {}
+        self.partners: dict[str, Partner] = {}
         self.recalls: dict[int, Recall] = {}
         """What interrupted items have said, by item; not stored, a reload makes them."""
         # From here on everything follows from the parts.
         self.loads: dict[str, StepLoad] = {name: StepLoad() for name in shape.steps}
         self.held: dict[str, dict[str, dict[str, Message]]] = {}
         """What buffers hold: by buffer, by the routing name of the class, by contribution in order of arrival."""
+        self.partners_at: dict[str, dict[str, dict[int, Partner]]] = {}
+        """What waits at joins: by step, by the routing name of the class, by place in order of arrival."""
         self.waiting: set[int] = set()
         """Items suspended in a wait."""
         self.open_waits: dict[str, dict[str, Wait]] = {}
@@ -215,16 +225,42 @@ class Run:
     def part(self, key: str) -> Part | None:
         """Return the part stored under `key`, or `None` if the run no longer has it."""
         family, _, rest = key.partition("/")
-        if family == "item":
-            return self.items.get(int(rest))
-        if family == "wait":
-            return self.waits.get(key)
-        return self.contributions.get(key) if family == "gave" else self.utterances.get(key)
+        match family:
+            case "item":
+                return self.items.get(int(rest))
+            case "wait":
+                return self.waits.get(key)
+            case "gave":
+                return self.contributions.get(key)
+            case "said":
+                return self.utterances.get(key)
+            case "stream":
+                return self.streams.get(int(rest))
+            case "member":
+                return self.members.get(key)
+            case _:
+                return self.partners.get(key)
+
+    def add_partner(self, partner: Partner) -> None:
+        """Have an event wait at a join."""
+        self.partners[partner.key] = partner
+        waiting = self.partners_at.setdefault(partner.step, {}).setdefault(partner.message.kind.name, {})
+        waiting[partner.place] = partner
+
+    def remove_partner(self, partner: Partner) -> None:
+        """Take an event from its join."""
+        del self.partners[partner.key]
+        waiting = self.partners_at[partner.step]
+        del waiting[partner.message.kind.name][partner.place]
+        if not any(waiting.values()):
+            del self.partners_at[partner.step]
 
     def parts(self) -> dict[str, Part]:
         """Return all parts by key."""
         items = {item.key: item for item in self.items.values()}
-        return {**items, **self.waits, **self.contributions, **self.utterances}
+        streams: dict[str, Part] = {stream.key: stream for stream in self.streams.values()}
+        held: dict[str, Part] = {**self.waits, **self.contributions, **self.utterances, **self.members, **self.partners}
+        return {**items, **streams, **held}
 
     def next_place(self) -> int:
         """Return the next place in queues and buffers."""

@@ -218,7 +218,9 @@ class HandlerManager:
             if wait is None and command.waiter_id is not None:
                 return stale(command.waiter_id)
             event = found.served.read_event(command.event)
-            refusal = await found.send(event, command.step, wait, command.keys)
+            refusal = found.served.refuses(event, command.step) or await found.send(
+                event, command.step, wait, command.keys
+            )
         except EventValidationError as error:
             return invalid(str(error))
         except SerializationError as error:

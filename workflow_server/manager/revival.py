@@ -24,7 +24,7 @@ from types import MappingProxyType
 import anyio
 
 from workflow_server.engine.effects import Publication, RunCancelled
-from workflow_server.engine.parts import LoadError
+from workflow_server.engine.loading import LoadError
 from workflow_server.engine.state import ItemPhase, Run
 from workflow_server.errors import StoreError, StoreUnavailable, WorkflowError
 from workflow_server.manager.active_run import ActiveRun

@@ -8,8 +8,10 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from workflow_server.api.commands import MISSING
-from workflow_server.engine.message import Message, message_of
-from workflow_server.engine.parts import LoadError, PartReader
+from workflow_server.engine.inputs import Misdirected
+from workflow_server.engine.loading import LoadError
+from workflow_server.engine.message import Message, kind_of, message_of
+from workflow_server.engine.parts import PartReader
 from workflow_server.engine.state import Run
 from workflow_server.errors import ServerUsageError
 from workflow_server.events import (
@@ -77,6 +79,15 @@ class ServedWorkflow:
             EventValidationError: It stands for none that this workflow knows; the text says why.
         """
         return read_event(given, self._events)
+
+    def refuses(self, event: Event, step: str | None) -> Misdirected | None:
+        """Return why a client's event is not sent to `step`, if the run would fail of it: a program's mistake may
+        fail a run, a client's must not.
+        """
+        shape = None if step is None else self.workflow.shape.steps.get(step)
+        if shape is None or not shape.collects or not shape.takes(kind_of(type(event))):
+            return None
+        return Misdirected(shape.name, exists=True, collects=True)
 
     def read_context(self, given: dict[str, Any]) -> Restored:
         """Return what a client's snapshot tells of. It may name the workflow's own classes only.

@@ -97,7 +97,7 @@ class SpanTeller:
         self._dispatcher.span_enter(id, arguments, instance=instance, parent_id=parent, tags=tags)
         self._span.set(id)
 
-    def _end(self, key: str | StepKey, result: Event | None, error: BaseException | None) -> None:
+    def _end(self, key: str | StepKey, result: Event | list[Event] | None, error: BaseException | None) -> None:
         opened = self._open.pop(key, None)
         if opened is None:
             return  # it began before the observer was attached

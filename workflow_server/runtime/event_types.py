@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from workflow_server.events import (
+    CollectionReleaseEvent,
     Event,
     HumanResponseEvent,
     InputRequiredEvent,
@@ -14,7 +15,15 @@ from workflow_server.events import (
 )
 from workflow_server.naming import TypeTable, routing_name
 
-_FRAMEWORK_EVENTS = (Event, StartEvent, StopEvent, InputRequiredEvent, HumanResponseEvent, StepFailedEvent)
+_FRAMEWORK_EVENTS = (
+    Event,
+    StartEvent,
+    StopEvent,
+    InputRequiredEvent,
+    HumanResponseEvent,
+    StepFailedEvent,
+    CollectionReleaseEvent,
+)
 """Classes that may occur in a run of any workflow."""
 
 

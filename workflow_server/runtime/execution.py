@@ -13,6 +13,7 @@ import anyio
 from workflow_server.definition.compiled import StepDefinition
 from workflow_server.engine.effects import StartStep
 from workflow_server.engine.inputs import Answer, Execution
+from workflow_server.engine.message import whole_input
 from workflow_server.events import Event
 from workflow_server.runtime.drive import drive
 from workflow_server.runtime.plan import Plan
@@ -75,7 +76,7 @@ class StepExecution:
     def __init__(self, start: StartStep, step: StepDefinition, owner: Owner, worker: Worker) -> None:
         self.id: Execution = start.execution
         self.step = step
-        self.event: Event = start.message.event
+        self._start = start
         self.failures = start.attempts
         self._owner = owner
         self._worker = worker
@@ -106,7 +107,7 @@ class StepExecution:
             plan: Says whose method it is, and makes what it needs besides the event; a failure of that is the step's.
         """
         config = self.step.config
-        arguments: dict[str, Any] = {config.event_parameter: self.event}
+        arguments = self._events()
         if config.context_parameter is not None:
             arguments[config.context_parameter] = self.context
         variables = base.copy()
@@ -120,6 +121,20 @@ class StepExecution:
             steps = variables.run(function, *owner, **arguments)
             return await drive(steps, variables, self._note_suspension)
         return await threads.call(lambda: function(*owner, **arguments), variables)
+
+    def _events(self) -> dict[str, Any]:
+        """Return what the step's event parameters are given."""
+        config = self.step.config
+        if config.collect is not None:
+            return {config.event_parameter: [message.event for message in self._start.given]}
+        if config.joined:
+            return {name: message.event for (name, _), message in zip(config.joined, self._start.given, strict=True)}
+        return {config.event_parameter: self._start.message.event}
+
+    @property
+    def whole_input(self) -> Event:
+        """What it works on, as one event."""
+        return whole_input(self._start.message, self._start.given)
 
     def next_ordinal(self, family: str, name: str) -> int:
         """Return how many calls of this kind the execution made before this one."""

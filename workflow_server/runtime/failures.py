@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 import zlib
-from typing import Any, cast
+from typing import cast
 
 import anyio
 
@@ -19,7 +19,7 @@ from workflow_server.definition.retry import RetryPolicy, next_delay
 from workflow_server.engine.inputs import Failure
 from workflow_server.engine.state import WorkItem
 from workflow_server.errors import SerializationError, WorkflowRuntimeError
-from workflow_server.events import Event, exception_text
+from workflow_server.events import exception_text
 from workflow_server.naming import qualified_name
 from workflow_server.runtime.loop import in_trio
 
@@ -51,17 +51,6 @@ def _holds(error: BaseException, kind: type[BaseException]) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return cast("BaseExceptionGroup[BaseException]", error).subgroup(kind) is not None
     return isinstance(error, kind)
-
-
-def need_event(step: str, value: Any) -> Event:
-    """Return what a step returned.
-
-    Raises:
-        WorkflowRuntimeError: It is no event.
-    """
-    if isinstance(value, Event):
-        return value
-    raise WorkflowRuntimeError(f"Step function {step} returned {type(value).__name__} instead of an Event instance.")
 
 
 def as_failure(step: str, error: BaseException) -> BaseException:

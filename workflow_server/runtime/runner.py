@@ -15,14 +15,13 @@ from typing import Any, assert_never
 import anyio
 import anyio.lowlevel
 
-from workflow_server.engine.effects import Effect, EndRun, ResumeStep, StartStep
+from workflow_server.engine.effects import Effect, EndRun, LogIgnored, ResumeStep, StartStep
 from workflow_server.engine.inputs import (
     CancelRequested,
     ClockReached,
     Failed,
     Input,
     Reloaded,
-    Returned,
     Started,
 )
 from workflow_server.engine.message import Message, message_of
@@ -38,11 +37,12 @@ from workflow_server.runtime.journal import Journal
 from workflow_server.runtime.loop import uninterruptible
 from workflow_server.runtime.plan import Plan
 from workflow_server.runtime.publications import encode_event
+from workflow_server.runtime.returns import input_of
 from workflow_server.runtime.snapshot import RunImage, image_of
 from workflow_server.runtime.state_store import InMemoryStateStore
 from workflow_server.runtime.stir import Stir
 from workflow_server.runtime.timers import RunTimers
-from workflow_server.runtime.verbose import tell
+from workflow_server.runtime.verbose import tell, warn_ignored
 
 STEPS_PER_TURN = 16
 """A worker lets others run after so many steps…"""
@@ -191,6 +191,8 @@ class Runner:
                         execution.resume(effect.wait, effect.answer)
                 case EndRun():
                     self._end()
+                case LogIgnored():
+                    warn_ignored(effect)
                 case _:
                     assert_never(effect)
 
@@ -238,12 +240,13 @@ class Runner:
         """Execute a step and tell the engine how it ended; return whether this task is fit for another step."""
         execution = StepExecution(start, self.plan.definition.steps[start.step], self, worker)
         self.executions[start.execution.item] = execution
-        variables, ended = self.variables, None
+        variables = self.variables
+        ended: Input | None = None
         if observers:
             variables = watching.step_began(variables, self.plan, self.host.clock(), execution)
         try:
             value = await execution.call(self.host.threads, variables, self.plan)
-            ended = self._returned(execution, value)
+            ended = input_of(self.host.clock(), execution.id, execution.step, value, self.message)
         except BaseException as error:
             if failures.closes_loop(error, worker.stopped):
                 raise
@@ -282,10 +285,6 @@ class Runner:
             self._mercy_alarm.cancel()
             self._mercy_alarm = None
         self._stir.ring()
-
-    def _returned(self, execution: StepExecution, value: Any) -> Input:
-        message = None if value is None else self.message(failures.need_event(execution.step.name, value))
-        return Returned(self.host.clock(), execution.id, message)
 
     def _failed(self, execution: StepExecution, error: BaseException) -> Input:
         at, item, delay = self.host.clock(), self.run.live(execution.id), None

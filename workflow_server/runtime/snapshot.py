@@ -20,8 +20,9 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, Field, ValidationError
 
+from workflow_server.engine.loading import LoadError
 from workflow_server.engine.message import Message, message_of
-from workflow_server.engine.parts import LoadError, PartReader, encode_head, encode_message, encode_part
+from workflow_server.engine.parts import PartReader, encode_head, encode_message, encode_part
 from workflow_server.engine.shape import Shape
 from workflow_server.engine.state import Part, Run
 from workflow_server.errors import ContextSerdeError, SerializationError

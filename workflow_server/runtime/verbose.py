@@ -1,15 +1,16 @@
-"""What `Workflow(verbose=True)` prints."""
+"""What `Workflow(verbose=True)` prints, and what any run warns of in the log."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
 
-from workflow_server.engine.effects import Publication, StepChanged
+from workflow_server.engine.effects import LogIgnored, Publication, StepChanged
 from workflow_server.engine.message import Message
 from workflow_server.events import StepState
 
 log = logging.getLogger("workflows.verbose")
+_log = logging.getLogger("workflow_server")
 
 
 def teller() -> Callable[[str], None]:
@@ -35,3 +36,11 @@ def _line(publication: Publication) -> str | None:
     if isinstance(fact, Message) and fact.kind.stops:
         return f"[result] {fact.event!r}"
     return None
+
+
+def warn_ignored(ignored: LogIgnored) -> None:
+    """Warn that a collect step does not get an event."""
+    where = "sent outside any collection stream, with ctx.send_event for example"
+    if ignored.in_stream:
+        where = "sent in a stream that the step does not collect from"
+    _log.warning("%s is ignored for collect step %r: it was %s", ignored.event, ignored.collector, where)

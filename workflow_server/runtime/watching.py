@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import Context as ContextVars
 from typing import TYPE_CHECKING, Literal
 
-from workflow_server.engine.inputs import Answer, Failed, Input, Returned
+from workflow_server.engine.inputs import Answer, Failed, FannedOut, Input, Returned
 from workflow_server.observation import (
     RunBegan,
     RunEnded,
@@ -44,14 +44,9 @@ def run_ended(runner: Runner) -> None:
 
 def step_began(variables: ContextVars, plan: Plan, at: float, execution: StepExecution) -> ContextVars:
     """Tell that a step begins, and return the context variables it is to begin with."""
-    own = variables.copy()
-    parameter = execution.step.config.event_parameter
-    own.run(
-        tell,
-        StepBegan(
-            at, _key(plan, execution), plan.name, execution.step.name, execution.event, parameter, execution.failures
-        ),
-    )
+    own, step, event = variables.copy(), execution.step, execution.whole_input
+    parameter = step.config.event_parameter
+    own.run(tell, StepBegan(at, _key(plan, execution), plan.name, step.name, event, parameter, execution.failures))
     return own
 
 
@@ -62,6 +57,9 @@ def step_ended(variables: ContextVars, plan: Plan, at: float, execution: StepExe
         case Returned():
             result = None if ended.message is None else ended.message.event
             variables.run(tell, StepEnded(at, key, plan.name, name, "returned", result, None))
+        case FannedOut():
+            results = [message.event for message in ended.messages]
+            variables.run(tell, StepEnded(at, key, plan.name, name, "returned", results, None))
         case Failed():
             error = ended.failure.exception
             if ended.delay is not None:

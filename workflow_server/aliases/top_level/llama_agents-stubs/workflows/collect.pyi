@@ -1,0 +1,1 @@
+from workflow_server.definition.collect import *
