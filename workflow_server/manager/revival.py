@@ -116,7 +116,6 @@ class Revival:
         """The store has refused to write a run, which was dropped: load it again."""
         self._refusals[run_id] += 1
         self._open_later(handler_id, self._refusals[run_id])
-        self._timers_changed.set()
 
     async def cancel_blocked(self, handler_id: str) -> bool:
         """Cancel a run that can't be loaded.
@@ -199,6 +198,7 @@ class Revival:
     def _open_later(self, handler_id: str, time: int) -> None:
         pause = RELOAD_SECONDS[min(time, len(RELOAD_SECONDS)) - 1]
         self._again.setdefault(handler_id, (self._runs.host.port.now() + pause, time))
+        self._timers_changed.set()
 
     async def _open_again(self) -> None:
         for handler_id, (at, time) in list(self._again.items()):
