@@ -16,6 +16,9 @@ from bench.streams import reading
 CONNECTIONS = 32
 """At once, for whatever is done a thousand times."""
 
+PATIENCE = 30.0
+"""Seconds without a run that ends, after which those that are left count as hanging."""
+
 
 def waiting(count: int, store: Store) -> Measure:
     """Return a measurement of `count` runs that wait for an answer and get it."""
@@ -157,7 +160,7 @@ def _answer_all(server: Running, prefix: str, runs: int) -> float:
         before, left = left, _unfinished(server)
         if left != before:
             changed = time.perf_counter()
-        elif time.perf_counter() - changed > 10:
+        elif time.perf_counter() - changed > PATIENCE:
             raise LoadError(f"{left} of {runs} runs hang though they were answered")
     return (time.perf_counter() - begin) * 1000 * (1000 / runs)
 
