@@ -69,7 +69,8 @@ def _in_process(what: str) -> Measure:
 def _start_up(contestant: Contestant, seconds: float) -> Sample:
     del seconds
     with empty_folder() as folder, running(contestant, folder) as server:
-        return Sample(server.started_in * 1000)
+        cpu = server.cpu_seconds()
+        return Sample(server.started_in * 1000, None if cpu is None else cpu * 1e6)
 
 
 def _memory(contestant: Contestant, seconds: float) -> Sample:
