@@ -106,9 +106,9 @@ def _header(options: argparse.Namespace) -> str:
         f"turns; CPU = the server's processor time; besides = other figures, less is better, with their ratios.\n"
         f"Stores in memory unless a row says SQLite; there synchronous is FULL on both sides, and the file lies in "
         f"{tempfile.gettempdir()}.\n"
-        f"Because the peer is slow, it is given {PEER_RUNS:,} waiting runs (all times are for a thousand) and loops of "
-        f"{PEER_STEPS:,} steps at most; that favours it, as each costs it more the more there are. Where runs wait, "
-        f"Python's\ncollector of cyclic garbage is off in the peer, which would lose most of them to it and hang."
+        f"Because the peer is slow, it is given {PEER_RUNS:,} waiting runs on SQLite (times are for a thousand) and "
+        f"loops of {PEER_STEPS:,} steps at most; that favours it, as each costs it more the more there are.\n"
+        f"Where runs wait, Python's collector of cyclic garbage is off in the peer, which would lose most to it."
     )
 
 

@@ -24,7 +24,7 @@ DATABASE = "bench.db"
 """The file, in the folder that a server runs in."""
 
 PEER_RUNS = 200
-"""Waiting runs that the peer is given at most, and…"""
+"""Waiting runs on SQLite that the peer is given at most, and…"""
 
 PEER_STEPS = 1000
 """…steps that a loop of it has, for want of time."""
@@ -46,7 +46,7 @@ class Contestant:
     processors: frozenset[int] = frozenset()
     """Where its server may run; empty for anywhere."""
     most_runs: int = 1_000_000
-    """How many waiting runs it is given at most."""
+    """How many waiting runs on SQLite it is given at most."""
     most_steps: int = 1_000_000
     """How many steps a loop of it has at most."""
     loses_waiting: bool = False

@@ -25,15 +25,16 @@ def waiting(count: int, store: Store) -> Measure:
 
     def measure(contestant: Contestant, seconds: float) -> Sample:
         del seconds  # the length is given by the count
-        runs = min(count, contestant.most_runs)
+        runs = min(count, contestant.most_runs) if store == "sqlite" else count
         with empty_folder() as folder, running(contestant, folder, store=store, waits=True) as server:
             _warm_up(server)
             before = server.resident_mb()
             _start_waiting(server, "w", runs)
-            after = server.resident_mb()
+            after, cpu = server.resident_mb(), server.cpu_seconds()
             taken = _answer_all(server, "w", runs)
+            used = None if cpu is None else ((server.cpu_seconds() or 0.0) - cpu) / runs * 1e6
         memory = {} if before is None or after is None else {"KB each": (after - before) * 1024 / runs}
-        return Sample(taken, besides=memory)
+        return Sample(taken, used, memory)
 
     return measure
 
