@@ -8,6 +8,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from workflow_server.api.commands import MISSING
+from workflow_server.definition.graph import draw
 from workflow_server.engine.inputs import Misdirected
 from workflow_server.engine.loading import LoadError
 from workflow_server.engine.message import Message, kind_of, message_of
@@ -118,8 +119,6 @@ class ServedWorkflow:
 
     def graph(self) -> dict[str, Any]:
         """Return its drawing."""
-        from workflow_server.definition.graph import draw  # its many models would take a start longer
-
         return draw(self.workflow.definition).model_dump(mode="json")
 
     # Its runs
