@@ -58,6 +58,10 @@ def test_parallel_in_process(tmp_path: Path) -> None:
     assert re.fullmatch(rf"{names} in \d\.\d s instead of 0\.6 s\n", run("parallel.py", tmp_path))
 
 
+def test_fan_out_in_process(tmp_path: Path) -> None:
+    assert run("fan_out.py", tmp_path) == "{'headline': 'It was late', 'words': {1: 7, 2: 5}}\n"
+
+
 def test_quick_start_served(tmp_path: Path, backend: str) -> None:
     with serving(EXAMPLES / "quickstart.py", "--backend", backend, cwd=tmp_path) as server:
         assert server.ask("GET", "/workflows").json == {"workflows": ["greet"]}
@@ -92,6 +96,12 @@ def test_parallel_served(tmp_path: Path, backend: str) -> None:
     with serving(EXAMPLES / "parallel.py", "--backend", backend, cwd=tmp_path) as server:
         answer = server.ask("POST", "/workflows/thumbnails/run", {"start_event": {"pages": 4}})
         assert answer.json["result"]["value"] == {"result": [f"page-{number}.png" for number in range(1, 5)]}
+
+
+def test_fan_out_served(tmp_path: Path, backend: str) -> None:
+    with serving(EXAMPLES / "fan_out.py", "--backend", backend, cwd=tmp_path) as server:
+        answer = server.ask("POST", "/workflows/report/run", {"start_event": {"chapters": ["one two. three", "four"]}})
+        assert answer.json["result"]["value"] == {"result": {"headline": "one two", "words": {"1": 3, "2": 1}}}
 
 
 def free_port() -> int:
