@@ -55,7 +55,7 @@ _UNBUFFERED: Headers = (("cache-control", "no-cache, no-transform"), ("x-accel-b
 _NDJSON: Headers = (("content-type", "application/x-ndjson"), *_UNBUFFERED)
 _SSE: Headers = (("content-type", "text/event-stream; charset=utf-8"), *_UNBUFFERED)
 _STATUS = {"running": 202, "completed": 200, "failed": 500, "cancelled": 500}
-_quote: Callable[[str], str] = json.JSONEncoder(ensure_ascii=False).encode
+_quote: Callable[[str], str] = json.encoder.encode_basestring  # what `json.dumps` comes down to for text
 
 
 def render(outcome: Outcome, unread: Source) -> Response:
