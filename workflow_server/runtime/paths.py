@@ -90,15 +90,19 @@ def _is_tuple(value: Any) -> TypeGuard[tuple[Any, ...]]:
     return isinstance(value, tuple)
 
 
-def storable(key: str) -> str:
-    """Return `key` if every store can keep it as the key of a state value.
+def storable(key: str, what: str) -> str:
+    """Return `key` if every store can keep it in the key of something.
+
+    Args:
+        key: Chosen by the program.
+        what: What it is ("state key"), for the message.
 
     Raises:
         SerializationError: It holds NUL, where C programs end a text, or half of a surrogate pair, for which UTF-8
             has no bytes. Values may hold both: JSON escapes them.
     """
     if "\0" in key:
-        raise SerializationError(f"state key {key!r} can't be stored: it holds a NUL character")
+        raise SerializationError(f"{what} {key!r} can't be stored: it holds a NUL character")
     if any("\ud800" <= character <= "\udfff" for character in key):
-        raise SerializationError(f"state key {key!r} can't be stored: it holds half of a surrogate pair")
+        raise SerializationError(f"{what} {key!r} can't be stored: it holds half of a surrogate pair")
     return key

@@ -115,7 +115,7 @@ def encode_state(state: BaseModel, serializer: BaseSerializer) -> Image:
     """
     if type(state) is not DictState:  # a subclass may declare fields beside its keys
         return {WHOLE: _text("the state", state, serializer)}
-    return {storable(key): _text(f"state key {key!r}", value, serializer) for key, value in state.items()}
+    return {storable(key, "state key"): _text(f"state key {key!r}", value, serializer) for key, value in state.items()}
 
 
 def _text(what: str, value: Any, serializer: BaseSerializer) -> str:

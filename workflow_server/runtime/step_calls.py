@@ -16,6 +16,7 @@ from workflow_server.observation import observers
 from workflow_server.runtime import watching
 from workflow_server.runtime.execution import StepExecution
 from workflow_server.runtime.loop import call_on_loop
+from workflow_server.runtime.paths import storable
 from workflow_server.runtime.runner import Runner
 from workflow_server.serializers import JsonSerializer
 
@@ -41,9 +42,12 @@ class StepCalls:
 
         Raises:
             ContextStateError: Called outside of a step.
+            SerializationError: The run is stored and event or buffer id can't be encoded.
         """
         runner, execution = self._need_step("collect_events")
         buffer = buffer_id or "default"
+        if runner.journal.encodes:
+            storable(buffer, "buffer id")
 
         def collect() -> list[Message] | None:
             complete: list[Message] | None = runner.apply(
@@ -84,14 +88,16 @@ class StepCalls:
         Raises:
             TimeoutError: Nothing fitting arrived in time.
             ContextStateError: Called outside of a step.
-            SerializationError: The run is stored and a required value can't be encoded.
+            SerializationError: The run is stored and a required value, or the waiter id, can't be encoded.
             WorkflowRuntimeError: Called inside `edit_state`, which would stop every other writer meanwhile.
         """
         runner, execution = self._need_step("wait_for_event")
         if runner.store.being_edited_here:
             raise WorkflowRuntimeError("wait_for_event() can't be used inside edit_state(): leave the block first.")
-        if requirements and runner.journal.encodes:
-            JsonSerializer().serialize(requirements)  # refused in the step, before it reaches the commit of all runs
+        if runner.journal.encodes:  # refused in the step, before it reaches the commit of all runs
+            storable(waiter_id or "", "waiter id")
+            if requirements:
+                JsonSerializer().serialize(requirements)
         kind, now = kind_of(event_type), runner.host.clock()
         verdict: Answer | Suspended | None = runner.apply(
             WaitBegan(
