@@ -23,7 +23,7 @@ from tests_support.served import checkout_environ
 pytestmark = pytest.mark.interop
 
 PROGRAMS = Path(__file__).parent / "programs"
-MODULES = ("contexts", "runs", "rules", "values", "recovery", "resources", "drawings", "streams")
+MODULES = ("contexts", "runs", "rules", "values", "recovery", "resources", "drawings", "streams", "assembly")
 
 
 def _scenarios() -> list[tuple[str, str]]:
