@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests_support.durable_workflows import WORKFLOWS, Reply
+from tests_support.durable_workflows import WORKFLOWS, Budget, Reply
 from workflow_server import Context, Workflow, step
 from workflow_server.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
 from workflow_server.testing.crash_points import survive_crashes
@@ -39,6 +39,13 @@ async def test_whatever_can_happen_to_a_run_survives(name: str, idle_timeout: fl
     assert survived.result == expected
     assert survived.error is None
     assert survived.commits >= 3
+
+
+@pytest.mark.parametrize("idle_timeout", [60.0, 0.1])
+async def test_what_a_handler_may_recover_is_counted_over_crashes(idle_timeout: float) -> None:
+    survived = await survive_crashes(Budget, idle_timeout=idle_timeout)
+    assert (survived.result, survived.error) == (None, "failure 3")
+    assert survived.told.count("Done") == 6
 
 
 class Ask(InputRequiredEvent):

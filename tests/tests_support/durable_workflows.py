@@ -12,6 +12,7 @@ from workflow_server import Context, Workflow, WorkflowServer, catch_error, step
 from workflow_server.api.commands import SendEvent
 from workflow_server.api.outcomes import EventAccepted, Refused
 from workflow_server.definition.collect import Collect, Take
+from workflow_server.definition.retry_policy import retry_policy, stop_after_attempt, wait_random
 from workflow_server.events import (
     Event,
     HumanResponseEvent,
@@ -20,6 +21,7 @@ from workflow_server.events import (
     StepFailedEvent,
     StopEvent,
 )
+from workflow_server.runtime.resource import Resource
 from workflow_server.stores.base import AbstractWorkflowStore
 from workflow_server.testing.durable_store import DurableStore
 from workflow_server.wire.records import EventRecord
@@ -248,6 +250,52 @@ class Asked(Workflow):
         return StopEvent(result=len(found))
 
 
+async def open_book(name: Annotated[str, Resource(lambda: "book")]) -> str:
+    await anyio.sleep(0.1)
+    return name
+
+
+class Supplied(Workflow):
+    """Is given a resource, and asks with it in hand."""
+
+    @step
+    async def go(self, ev: StartEvent, book: Annotated[str, Resource(open_book)], ctx: Context) -> Job:
+        await ctx.wait_for_event(Reply, waiter_event=Ask(n=1))
+        ctx.write_event_to_stream(Done(n=len(book)))
+        return Job(n=1)
+
+    @step
+    async def end(self, ev: Job, book: Annotated[str, Resource(open_book, cache=False)]) -> StopEvent:
+        return StopEvent(result=book)
+
+
+class Budget(Workflow):
+    """Is rescued twice, with tries and pauses of random length in between; the third failure is not caught."""
+
+    @step
+    async def begin(self, ev: StartEvent, ctx: Context) -> Job | None:
+        ctx.send_event(Job(n=1))
+        return None
+
+    @step(retry_policy=retry_policy(wait=wait_random(1, 2), stop=stop_after_attempt(2)))
+    async def work(self, ev: Job, ctx: Context) -> Done:
+        ctx.write_event_to_stream(Done(n=10 * ev.n + ctx.retry_info().retry_number))
+        raise ValueError(f"failure {ev.n}")
+
+    @catch_error(for_steps=["work"], max_recoveries=2)
+    async def again(self, ev: StepFailedEvent, ctx: Context) -> Job | None:
+        job = ev.input_event
+        assert isinstance(job, Job)
+        if job.n == 1:
+            return Job(n=2)
+        ctx.send_event(Job(n=job.n + 1))
+        return None
+
+    @step
+    async def end(self, ev: Done) -> StopEvent:
+        return StopEvent()
+
+
 WORKFLOWS: dict[str, tuple[Callable[..., Workflow], Any]] = {
     "chain": (Chain, 4),
     "fan": (Fan, [0, 1, 2, 3]),
@@ -259,6 +307,7 @@ WORKFLOWS: dict[str, tuple[Callable[..., Workflow], Any]] = {
     "few": (Few, 1),
     "pairs": (Pairs, [13, 25]),
     "asked": (Asked, 2),
+    "supplied": (Supplied, "book"),
 }
 
 
