@@ -1,5 +1,7 @@
 """The command line: `workflow-server FILE[:name]`, which `python -m workflows.server` is too.
 
+(`workflow-server run URL NAME` and its like ask a running server; they are in `client.command`.)
+
 The file is loaded as `python FILE` would run it (its folder first on the path, its name in `sys.argv`), save that
 its `__name__` is the file's, so that what stands under `if __name__ == "__main__":` does not run and its
 classes can be found again by import. Whatever goes wrong leaves as one sentence and exit status 1
@@ -35,6 +37,8 @@ _WANTED_FILES = 65_536
 _SWITCH_SECONDS = 0.0005
 """After which a thread that computes lets others run, instead of 5 ms: the store's threads wait behind a busy loop, and
 the loop behind steps that are plain functions. It is the whole process's, so only one of our own may have it."""
+_COMMANDS = ("run", "list", "show", "events", "send", "cancel")
+"""First words that ask a running server; any other names a file to serve."""
 _IMPORT_NAMES = ("workflows", "llama_agents")
 
 
@@ -43,17 +47,23 @@ class CommandError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve the workflows of a file until Ctrl+C.
+    """Serve the workflows of a file until Ctrl+C, or ask a running server (see `client.command`).
 
     Args:
         arguments: Those of the command line; `None` for the process's own.
 
     Returns:
-        The exit status: 0 after a stop, 1 if something was wrong, 130 if a second Ctrl+C cut the stop short.
+        The exit status: that of a command; or 0 after a stop, 1 if something was wrong, 130 if a second Ctrl+C cut
+        the stop short.
 
     Raises:
         SystemExit: The usage is wrong (status 2), help was asked for (0), or the file itself exits.
     """
+    given = sys.argv[1:] if arguments is None else arguments
+    if given and given[0] in _COMMANDS and not Path(given[0]).is_file():
+        from workflow_server.client import command
+
+        return command.main(given)
     options = _parse(arguments)
     try:
         _serve(options)
@@ -106,7 +116,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=_PROGRAM,
         description="Serve the workflows of a Python file over HTTP.",
-        epilog="WORKFLOWS_PY_SERVER_HOST and WORKFLOWS_PY_SERVER_PORT stand in for --host and --port.",
+        epilog="WORKFLOWS_PY_SERVER_HOST and WORKFLOWS_PY_SERVER_PORT stand in for --host and --port. "
+        f"A running server is asked by: {_PROGRAM} {{{','.join(_COMMANDS)}}} URL …",
     )
     parser.add_argument("target", metavar="FILE[:name]", help="file with a WorkflowServer, and which one if several")
     parser.add_argument("--host", help="address to listen on (default 0.0.0.0: all of IPv4)")

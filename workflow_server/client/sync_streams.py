@@ -86,6 +86,9 @@ class SyncEvents(Iterator[E], Generic[E]):
             return
         except StopIteration:
             pass
+        except self._httpx.TimeoutException as error:
+            if not self._follower.patience.errors_break:
+                raise TimeoutError(f"Timeout waiting for events from handler {self._follower.handler_id}") from error
         except self._httpx.HTTPStatusError as error:
             if not self._follower.is_break(error.response.status_code):
                 raise
