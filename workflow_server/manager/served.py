@@ -99,7 +99,7 @@ class ServedWorkflow:
         values = self.workflow.serializer
         if isinstance(values, (TrustingJsonSerializer, PickleSerializer)) or not isinstance(values, JsonSerializer):
             values = JsonSerializer(allowed_types=self.workflow.definition.type_table)
-        known = EventTypes((*self.workflow.events, *self.additional_events), subclasses=False)
+        known = EventTypes((*self.workflow.events, *self.additional_events), undeclared=False)
         return SnapshotReader(self.workflow.shape, known.need, values).read(given)
 
     # What it is made of

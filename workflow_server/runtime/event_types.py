@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from workflow_server.events import (
     CollectionReleaseEvent,
@@ -32,20 +32,19 @@ class EventTypes:
 
     Args:
         declared: Classes that its signatures name, or that it was told of.
-        subclasses: Whether subclasses of those count too, which steps may take without naming them. Nothing is
-            imported: a class that the program has not made yet is not found.
+        undeclared: Whether others count too, which steps send, wait for, or take as subclasses without naming them.
+            Nothing is imported: a class that the program has not made yet is not found.
     """
 
-    def __init__(self, declared: Iterable[type[Event]], *, subclasses: bool = True) -> None:
-        self._declared = tuple(declared)
-        self._table = TypeTable((*self._declared, *_FRAMEWORK_EVENTS))
-        self._subclasses = subclasses
+    def __init__(self, declared: Iterable[type[Event]], *, undeclared: bool = True) -> None:
+        self._table = TypeTable((*declared, *_FRAMEWORK_EVENTS))
+        self._undeclared = undeclared
 
     def find(self, name: str) -> type[Event] | None:
         """Return the class that is called `name`, or `None`."""
         found = self._table.find(name)
-        if found is None and self._subclasses:
-            found = next((cls for cls in self._below() if routing_name(cls) == name), None)
+        if found is None and self._undeclared:
+            return _find_anywhere(name)
         return found if found is not None and issubclass(found, Event) else None
 
     def need(self, name: str) -> type[Event]:
@@ -59,9 +58,13 @@ class EventTypes:
             raise LookupError(f"the workflow has no event {name!r} any more")
         return found
 
-    def _below(self) -> Iterator[type[Event]]:
-        pending = [cls for declared in self._declared for cls in declared.__subclasses__()]
-        while pending:
-            cls = pending.pop()
-            yield cls
-            pending.extend(cls.__subclasses__())
+
+def _find_anywhere(name: str) -> type[Event] | None:
+    """Find an event class among all that there are; a later one counts more than an earlier one of the same name."""
+    found: type[Event] | None = None
+    pending: list[type[Event]] = [Event]
+    while pending:
+        cls = pending.pop(0)
+        found = cls if routing_name(cls) == name else found
+        pending.extend(cls.__subclasses__())
+    return found

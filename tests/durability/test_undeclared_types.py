@@ -1,0 +1,58 @@
+"""Event classes that no signature names, and models that nobody declared, come through every crash."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from pydantic import BaseModel
+
+from workflow_server import Context, Workflow, step
+from workflow_server.events import Event, StartEvent, StopEvent
+from workflow_server.testing.crash_points import survive_crashes
+
+
+class Hidden(Event):
+    n: int = 0
+
+
+class Base(Event):
+    pass
+
+
+class Derived(Base):
+    more: str = ""
+
+
+class Kept(BaseModel):
+    n: int = 0
+
+
+class Secretive(Workflow):
+    """A step waits for an event that only another step sends, and both leave something behind."""
+
+    @step
+    async def listen(self, ev: StartEvent, ctx: Context) -> Base:
+        heard = await ctx.wait_for_event(Hidden)
+        await ctx.store.set("kept", Kept(n=heard.n))
+        await anyio.sleep(1)
+        return Derived(more="more")
+
+    @step
+    async def whisper(self, ev: StartEvent, ctx: Context) -> None:
+        await anyio.sleep(1)
+        ctx.send_event(Hidden(n=7))
+        await anyio.sleep(1)
+
+    @step(accept_event_subclasses=True)
+    async def finish(self, ev: Base, ctx: Context) -> StopEvent:
+        await anyio.sleep(1)
+        kept = await ctx.store.get("kept")
+        return StopEvent(result=[type(kept).__name__, kept.n, isinstance(ev, Derived) and ev.more])
+
+
+@pytest.mark.virtual_time
+@pytest.mark.usefixtures("virtual_clock")
+async def test_undeclared_classes_come_through_every_crash() -> None:
+    survived = await survive_crashes(Secretive)
+    assert survived.result == ["Kept", 7, "more"]
+    assert survived.commits > 6
