@@ -6,11 +6,11 @@ from typing import Any
 
 from crash.record import RunRecord
 
-KINDS = ("chain", "rounds", "progress", "fan", "dialog", "form", "timers", "counter", "sleeper")
+KINDS = ("chain", "rounds", "progress", "fan", "lists", "dialog", "form", "timers", "counter", "sleeper")
 COUNTER_RUNS = 3
 """How often a counter's handler runs."""
 
-_NOTES_IN_ANY_ORDER = "fan"
+_NOTES_IN_ANY_ORDER = ("fan", "lists")
 
 
 def check_outcome(run: RunRecord) -> None:
@@ -26,7 +26,7 @@ def check_outcome(run: RunRecord) -> None:
     if run.ending["type"] != expected_end or run.ending["value"].get("result") != expected:
         raise run.fail(f"it ended with {run.ending} instead of {expected_end} {expected}")
     notes, expected_notes = [note["text"] for note in run.told("Note")], _notes(run)
-    if run.kind == _NOTES_IN_ANY_ORDER:
+    if run.kind in _NOTES_IN_ANY_ORDER:
         notes.sort()
         expected_notes.sort()
     if notes != expected_notes:
@@ -88,6 +88,9 @@ def _notes(run: RunRecord) -> list[str]:
             return [f"{word} {n}" for n in counted for word in ("begin", "item")]
         case "fan":
             return [f"{word} {n}" for n in counted for word in ("sent", "begun", "worked")]
+        case "lists":
+            pieces = [f"{word} {sign * n}" for n in counted for sign in (1, -1) for word in ("begun", "worked")]
+            return [*(f"opened {n}" for n in counted), *pieces]
         case "dialog":
             return [f"heard {n}" for n in counted]
         case "timers":

@@ -8,10 +8,14 @@ it looks up before it acts. So each run's stream and result are known in advance
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Annotated
+
 import anyio
 from pydantic import BaseModel, Field
 
 from workflow_server import Context, Workflow, WorkflowServer, step
+from workflow_server.definition.collect import Collect, Take
 from workflow_server.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
 from workflow_server.stores.sqlite import SqliteWorkflowStore
 
@@ -43,6 +47,14 @@ class Part(Event):
 class Done(Event):
     n: int
     size: int
+
+
+class Piece(Event):
+    n: int
+
+
+class Gathered(Event):
+    numbers: list[int]
 
 
 class Question(InputRequiredEvent):
@@ -142,6 +154,47 @@ class Fan(Workflow):
         return None if done is None else StopEvent(result=sorted(one.n for one in done))
 
 
+class Lists(Workflow):
+    """Fans out by list, twice over, collects and joins; one member waits for so long that the run leaves memory."""
+
+    @step
+    async def split(self, ev: Begin) -> list[Part]:
+        return [Part(n=n, size=ev.size) for n in range(1, ev.size + 1)]
+
+    @step(num_workers=3)
+    async def open(self, ev: Part, ctx: Context) -> list[Piece]:
+        ctx.write_event_to_stream(Note(text=f"opened {ev.n}"))
+        await anyio.sleep(MOMENT)
+        return [Piece(n=ev.n), Piece(n=-ev.n)]
+
+    @step(num_workers=3)
+    async def work(self, ev: Piece, ctx: Context) -> Done | None:
+        ctx.write_event_to_stream(Note(text=f"begun {ev.n}"))
+        await anyio.sleep(MOMENT * 2)
+        if ev.n == -1:
+            with suppress(TimeoutError):
+                await ctx.wait_for_event(Never, timeout=0.3)
+        ctx.write_event_to_stream(Note(text=f"worked {ev.n}"))
+        return Done(n=ev.n, size=0) if ev.n > 0 else None
+
+    @step
+    async def close(self, done: list[Done]) -> Link:
+        return Link(n=sum(one.n for one in done), size=0)
+
+    @step
+    async def first(self, parts: Annotated[list[Part], Collect(Take(1))]) -> Last:
+        await anyio.sleep(MOMENT)
+        return Last(n=parts[0].n)
+
+    @step
+    async def gather(self, links: list[Link]) -> Gathered:
+        return Gathered(numbers=sorted(link.n for link in links))
+
+    @step
+    async def join(self, gathered: Gathered, first: Last) -> StopEvent:
+        return StopEvent(result=gathered.numbers if first.n == 1 else first.n)
+
+
 class Dialog(Workflow):
     """Asks a person by waiting inside of a step."""
 
@@ -238,6 +291,7 @@ for name, workflow in (
     ("rounds", Rounds),
     ("progress", Progress),
     ("fan", Fan),
+    ("lists", Lists),
     ("dialog", Dialog),
     ("form", Form),
     ("timers", Timers),
