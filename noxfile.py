@@ -31,13 +31,20 @@ if (pyenv := Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "version
     os.environ.setdefault("PYENV_VERSION", ":".join(kept))
 
 ONCE = (
-    "tests/durability/test_killed_server.py",
+    "tests/durability",
     "tests/interop",
+    "tests/neighbours",
     "tests/packaging",
     "tests/page",
     "tests/parity",
+    "tests/server/test_sqlite_troubles.py",
+    "tests/stores/test_sqlite_processes.py",
+    "tests/test_bench.py",
+    "tests/test_ci_skips.py",
+    "tests/test_docs.py",
 )
-"""Tests of what is outside the interpreter (killed processes, other programs, a browser): one Python is enough."""
+"""Tests of what is outside the interpreter (crashes, disks, other programs, a browser, this project's own tools):
+one Python is enough."""
 
 LOWEST = (
     "h11==0.16.*",
@@ -50,12 +57,13 @@ LOWEST = (
 """The lower bounds in pyproject.toml."""
 
 
-def pytest(session: nox.Session, *arguments: str, measured: bool = False) -> None:
-    """Run pytest in the session, measuring its coverage or not."""
-    measure = ("coverage", "run", "-m") if measured else ()
-    # A process for each processor; the tests of a file stay together, because they share what is slow to make.
-    spread = ("--numprocesses=auto", "--dist=loadfile")
-    session.run("python", "-m", *measure, "pytest", *spread, *arguments, *session.posargs)
+# A process for each processor; the tests of a file stay together, because they share what is slow to make.
+SPREAD = ("--numprocesses=auto", "--dist=loadfile")
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest in the session."""
+    session.run("python", "-m", "pytest", *SPREAD, *arguments, *session.posargs)
 
 
 @nox.session(python=PYTHONS)
@@ -63,8 +71,7 @@ def tests(session: nox.Session) -> None:
     """Does it work, on asyncio and on trio, under every Python that is here?"""
     if session.python == HOME:
         session.install("--editable", ".[dev]")
-        session.run("python", "-m", "coverage", "erase")
-        pytest(session, measured=True)
+        pytest(session)
     else:
         session.install("--editable", ".[test]")
         pytest(session, *(f"--ignore={folder}" for folder in ONCE))
@@ -72,10 +79,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Did the last run of the tests, all its processes together, reach enough branches?"""
-    session.install("coverage[toml]")
+    """Do the tests, all their processes together, reach enough branches?"""
+    session.install("--editable", ".[dev]")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *SPREAD, *session.posargs)
     session.run("coverage", "combine", "--keep")
-    session.run("coverage", "report", *session.posargs)
+    session.run("coverage", "report")
 
 
 @nox.session
