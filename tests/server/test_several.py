@@ -14,7 +14,10 @@ from workflow_server import Context, Workflow, WorkflowServer, step
 from workflow_server.api.commands import StreamSeveral
 from workflow_server.api.outcomes import EventsOpened
 from workflow_server.events import Event, HumanResponseEvent, StartEvent, StopEvent
-from workflow_server.runtime.several import Bookmark, read_bookmark
+from workflow_server.runtime.feed import News
+from workflow_server.runtime.several import Bookmark, SeveralFeed, read_bookmark
+from workflow_server.stores.memory import MemoryWorkflowStore
+from workflow_server.wire.records import EventRecord
 
 
 class Note(Event):
@@ -160,3 +163,39 @@ def test_a_cursor_is_read_as_it_was_written() -> None:
     for wrong in ("", "!", "AAAA", Bookmark().encode()[:-1], "WzEsMl0"):
         with pytest.raises(ValueError, match="no cursor"):
             read_bookmark(wrong)
+
+
+class HesitantStore(MemoryWorkflowStore):
+    """Lets its readers wait until told otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading = anyio.Event()
+        self.go_on = anyio.Event()
+
+    async def events(self, run_id: str, after: int, limit: int) -> list[EventRecord]:
+        self.reading.set()
+        await self.go_on.wait()
+        return await super().events(run_id, after, limit)
+
+
+async def test_who_is_cancelled_while_reading_loses_nothing() -> None:
+    """Streams cancel a pull at each heartbeat, wherever it stands."""
+    store = HesitantStore()
+    server = WorkflowServer(workflow_store=store, shutdown_grace=0.1)
+    server.add_workflow("notes", Notes())
+    async with serving(server) as client:
+        store.go_on.set()
+        await begin(client, "a", count=1)
+        run_id = (await client.get("/handlers/a")).json()["run_id"]
+        feed = SeveralFeed(store, News(), Bookmark({run_id: -1}), None)
+        store.reading, store.go_on = anyio.Event(), anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(feed.pull)
+            await store.reading.wait()
+            tasks.cancel_scope.cancel()
+        store.go_on.set()
+        page = await feed.pull()
+        assert page is not None
+        assert [one.event.type for one in page if not one.event.internal] == ["Note", "StopEvent"]
+        assert await feed.pull() is None

@@ -92,10 +92,11 @@ class SeveralFeed:
 
     async def _read(self, run_id: str) -> list[LocatedEvent]:
         """Return the next page of one run; an empty one if there is no more for now."""
-        self._fresh.pop(run_id, None)
         # In this order: a run that is over by now has all its events in the page read next.
         run = await self._store.run(run_id)
         page = await self._store.events(run_id, self._bookmark.runs[run_id], PAGE)
+        # Only now: who is cancelled while reading, as at each heartbeat, has to read again.
+        self._fresh.pop(run_id, None)
         if run is None or (run.status != "running" and not page):
             self._leave(run_id)
             return []
