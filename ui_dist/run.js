@@ -204,9 +204,10 @@ export function withHandler(run, handler, text) {
   };
 }
 
-/** One word for the run's state: a status, `waiting` for a person, `blocked`, or nothing while it is unknown. */
+/** One word for the run's state: a status, `queued`, `waiting` for a person, `blocked`, or nothing while it is unknown. */
 export function condition(run) {
   if (run.handler === null) return "";
   if (run.handler.phase === "blocked") return "blocked";
+  if (run.handler.phase === "queued" && run.events.length === 0) return "queued"; // Its first event tells that it began.
   return !ended(run) && run.questions.length + run.waits.length > 0 ? "waiting" : run.handler.status;
 }

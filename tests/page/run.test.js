@@ -133,6 +133,8 @@ test("the condition of a run", () => {
   assert.equal(condition(withEvents(run, asks(0))), "waiting");
   assert.equal(condition(told(withEvents(run, asks(0)), { status: "cancelled" })), "cancelled");
   assert.equal(condition(told(run, { phase: "blocked", error: "The class is gone" })), "blocked");
+  const queued = told(run, { phase: "queued" });
+  assert.deepEqual([condition(queued), condition(withEvents(queued, [step(0)]))], ["queued", "running"]);
 });
 
 test("results are shown as they were sent, falsy ones too", () => {
