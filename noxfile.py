@@ -118,6 +118,13 @@ def interop(session: nox.Session) -> None:
 
 
 @nox.session
+def neighbours(session: nox.Session) -> None:
+    """Does it get along with frameworks, proxies and pages that others have made?"""
+    session.install("--editable", ".[dev]")
+    pytest(session, "tests/neighbours")
+
+
+@nox.session
 def packaging(session: nox.Session) -> None:
     """Is the installed project what it promises, alone and beside others?"""
     session.install("--editable", ".[dev]")

@@ -11,7 +11,7 @@ from pathlib import PurePath
 
 import pytest
 
-NEVER_SKIPPED = ("page", "packaging", "interop")
+NEVER_SKIPPED = ("page", "packaging", "interop", "neighbours")
 """Markers of tests, and folders of modules, that a build machine has everything for."""
 
 

@@ -29,8 +29,10 @@ VIRTUAL = "workflow_server.testing.virtual_time"
 
 def test_every_page_and_program_is_known_here() -> None:
     assert {page: set(programs_of(page)) for page in PAGES} == {
+        "client.md": {"shop.py", "order.py", "failing.py", "script.py"},
         "debugger.md": {"pages.py"},
         "durability.md": {"durable_server.py"},
+        "embedding.md": {"greeting.py", "as_a_task.py", "mounted.py"},
         "listing.md": set(),
         "observing.md": {"observing.py", "tracing.py"},
         "snapshots.md": {"put_away.py"},
