@@ -23,6 +23,7 @@ from workflow_server.definition.step import StepConfig, StepFunction, is_step
 from workflow_server.errors import WorkflowConfigurationError, WorkflowValidationError
 from workflow_server.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
 from workflow_server.naming import TypeTable
+from workflow_server.serializers import TrustingJsonSerializer
 
 _E = TypeVar("_E", bound=Event)
 FREE_STEPS = "_free_steps"
@@ -74,6 +75,11 @@ class Definition:
     def type_table(self) -> TypeTable:
         """The declared event and state classes, for resolving stored names."""
         return TypeTable((*self.event_classes, *self.state_types))
+
+    @cached_property
+    def serializer(self) -> TrustingJsonSerializer:
+        """What encodes state values, and reads them where they were kept, unless the program chose another one."""
+        return TrustingJsonSerializer(self.type_table)
 
     @property
     def uses_human_input(self) -> bool:

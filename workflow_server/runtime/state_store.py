@@ -71,6 +71,9 @@ class StateStore(Protocol[S]):
         ...
 
 
+_UNBOUND = JsonSerializer()
+
+
 class StateWriter(Protocol):
     """Where writes go in a stored run."""
 
@@ -89,7 +92,7 @@ class InMemoryStateStore(Generic[S]):
     def __init__(self, initial_state: S) -> None:
         self._state = initial_state
         self._writer: StateWriter | None = None
-        self._serializer: BaseSerializer = JsonSerializer()
+        self._serializer: BaseSerializer = _UNBOUND
         self._image: Image = {}
         self._lock: anyio.Lock | None = None
         self._editor: int | None = None

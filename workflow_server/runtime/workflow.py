@@ -32,7 +32,7 @@ from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.snapshot import SnapshotReader
 from workflow_server.runtime.start_event import beginning, start_event_of
 from workflow_server.runtime.verbose import teller
-from workflow_server.serializers import BaseSerializer, TrustingJsonSerializer
+from workflow_server.serializers import BaseSerializer
 
 _NONE: Mapping[str, StepFunction[..., Any]] = MappingProxyType({})
 
@@ -146,9 +146,7 @@ class Workflow:
     @property
     def serializer(self) -> BaseSerializer:
         """What encodes its state values, and reads them where they were kept: it trusts the store."""
-        if self._serializer is None:
-            return TrustingJsonSerializer(self.definition.type_table)
-        return self._serializer
+        return self._serializer or self.definition.serializer
 
     def snapshot_reader(self, serializer: BaseSerializer | None = None) -> SnapshotReader:
         """Return what reads snapshots of its runs, with its own serializer or another one."""
