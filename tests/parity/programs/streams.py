@@ -73,7 +73,7 @@ class Basic(Workflow):
 
     @step
     async def work(self, ev: A) -> B:
-        await anyio.sleep(0.03 * (3 - ev.n))
+        await anyio.sleep(0.1 * (3 - ev.n))
         return B(n=ev.n)
 
     @step
@@ -207,7 +207,7 @@ class MemberStops(Workflow):
 
     @step
     async def work(self, ev: A) -> B | StopEvent:
-        await anyio.sleep(0.03 * ev.n)
+        await anyio.sleep(0.15 * ev.n)
         return StopEvent(result="early") if ev.n == 2 else B()
 
     @step
@@ -226,12 +226,12 @@ class TakeTwo(Workflow):
 
     @step
     async def work(self, ev: A) -> B:
-        await anyio.sleep(0.03 * (ev.n + 1))
+        await anyio.sleep(0.1 * (ev.n + 1))
         return B(n=ev.n)
 
     @step
     async def gather(self, found: Annotated[list[B], Collect(Take(2))]) -> C:
-        await anyio.sleep(0.15)
+        await anyio.sleep(0.5)
         return C(n=sum(numbers(found)))
 
     @step
@@ -305,7 +305,7 @@ class Nested(Workflow):
     async def gather_inner(self, found: list[B]) -> C | None:
         if not found:
             return None
-        await anyio.sleep(0.02 * len(found))
+        await anyio.sleep(0.1 * len(found))
         return C(n=sum(numbers(found)))
 
     @step
@@ -342,7 +342,7 @@ class NoInner(Workflow):
 
     @step
     async def work(self, ev: B, ctx: Context) -> None:
-        await anyio.sleep(0.05 * ev.n)
+        await anyio.sleep(0.4 * ev.n)
         ctx.write_event_to_stream(Note(n=ev.n))
 
     @step
@@ -365,7 +365,7 @@ class TakeInner(Workflow):
 
     @step
     async def work(self, ev: B, ctx: Context) -> C:
-        await anyio.sleep(0.05 * ev.n)
+        await anyio.sleep(0.4 * ev.n)
         ctx.write_event_to_stream(Note(n=ev.n))
         return C(n=ev.n)
 
@@ -436,12 +436,12 @@ class OneCollector(Workflow):
 
     @step
     async def inner(self, ev: A) -> list[B]:
-        await anyio.sleep(0.02 * ev.n)
+        await anyio.sleep(0.1 * ev.n)
         return [B(n=ev.n)]
 
     @step(num_workers=1)
     async def gather(self, found: list[B]) -> C:
-        await anyio.sleep(0.1)
+        await anyio.sleep(0.5)
         return C(n=found[0].n)
 
     @step
@@ -474,7 +474,7 @@ class BranchEnds(Workflow):
 
     @step
     async def work(self, ev: A) -> B:
-        await anyio.sleep(0.02 * ev.n)
+        await anyio.sleep(0.1 * ev.n)
         return SubB(n=1) if ev.n else B()
 
     @step
@@ -513,7 +513,7 @@ class Rescued(Workflow):
 
     @step
     async def work(self, ev: A) -> B:
-        await anyio.sleep(0.02 * ev.n)
+        await anyio.sleep(0.1 * ev.n)
         if ev.n > 0:
             raise ValueError("broken")
         return B(n=ev.n)
@@ -743,7 +743,7 @@ class Buffers(Workflow):
 
     @step
     async def work(self, ev: A, ctx: Context) -> B | None:
-        await anyio.sleep(0.02 * ev.n)
+        await anyio.sleep(0.1 * ev.n)
         pair = ctx.collect_events(ev, [A, A])
         return None if pair is None else B(n=sum(numbers(pair)))
 
@@ -765,7 +765,7 @@ class Sends(Workflow):
     async def work(self, ev: A, ctx: Context) -> B | C:
         ctx.send_event(B(n=ev.n * 10))
         ctx.send_event(C(n=ev.n))
-        await anyio.sleep(0.02 * ev.n)
+        await anyio.sleep(0.1 * ev.n)
         return B(n=ev.n)
 
     @step
@@ -940,7 +940,7 @@ class JoinAcross(Workflow):
 
     @step
     async def inner(self, ev: C) -> list[A]:
-        await anyio.sleep(0.03 * ev.n)
+        await anyio.sleep(0.15 * ev.n)
         return [A(n=ev.n)]
 
     @step
