@@ -82,3 +82,18 @@ def test_it_says_what_it_is() -> None:
         "text/event-stream",
         "application/x-ndjson",
     }
+
+
+def test_what_may_have_to_be_sent_again_takes_a_key() -> None:
+    paths = document({})["paths"]
+    keyed = {
+        (method, path)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", ()))
+    }
+    assert keyed == {
+        ("post", "/workflows/{workflow_name}/run"),
+        ("post", "/workflows/{workflow_name}/run-nowait"),
+        ("post", "/events/{handler_id}"),
+    }

@@ -108,6 +108,43 @@ def test_nothing_is_left_of_a_finished_stream_from_now_on(gave: dict[str, Any]) 
     assert gave["nothing_left_of_a_stream"] == []
 
 
+def test_a_stream_from_now_on_shows_what_comes_next(gave: dict[str, Any]) -> None:
+    assert gave["follow_from_now_on"] == [["StopEvent", {"result": True}]]
+
+
+def test_a_handler_and_its_result_are_asked_for(gave: dict[str, Any]) -> None:
+    assert gave["get_results"] == [True, True]
+
+
+def test_waits_that_end_otherwise(gave: dict[str, Any]) -> None:
+    assert gave["wait_in_vain"] == {
+        "running": ["TimeoutError", "Handler '…' did not complete within 0.2 seconds"],
+        "unknown": 404,
+        "failed": 500,
+        "backwards": ["ValueError", "timeout must be non-negative or None"],
+    }
+
+
+def test_what_is_unknown_is_unknown_to_every_method(gave: dict[str, Any]) -> None:
+    workflow, handler = [404, {"detail": "Workflow not found"}], [404, {"detail": "Handler not found"}]
+    assert gave["unknown_everywhere"] == {
+        "run_workflow": workflow,
+        "run_workflow_nowait": workflow,
+        "get_workflow_schema": workflow,
+        "get_workflow_events_schema": [404, {"detail": "Workflow 'nothing' not found"}],
+        "get_workflow_graph": workflow,
+        "get_handler": handler,
+        "get_result": handler,
+        "send_event": handler,
+        "cancel_handler": handler,
+        "purge": handler,
+    }
+
+
+def test_arguments_that_are_refused(gave: dict[str, Any]) -> None:
+    assert gave["refused_arguments"] == {"context": 400, "status": 400, "no workflow": []}
+
+
 def test_a_question_is_answered(gave: dict[str, Any]) -> None:
     assert gave["answer_a_question"] == [{"question": "Question 1?"}, "sent", {"result": "approved"}]
 

@@ -47,6 +47,8 @@ PARAMETERS: Mapping[str, tuple[dict[str, Any], str]] = {
 }
 """Every query parameter: its schema and what it means."""
 
+_KEY = "The same key with the same request is done once; with another one it is refused"
+
 
 @dataclass(frozen=True, slots=True)
 class WorkflowSchemas:
@@ -89,11 +91,14 @@ def _operation(route: Route) -> dict[str, Any]:
         schema, description = PARAMETERS[name]
         parameters.append({"name": name, "in": "query", "description": description, "schema": schema})
     operation: dict[str, Any] = {"summary": route.summary, "responses": _responses(route)}
-    if parameters:
-        operation["parameters"] = parameters
     if route.body is not None:
+        # What takes a body is what a client may have to send again.
+        schema = {"type": "string"}
+        parameters.append({"name": "Idempotency-Key", "in": "header", "description": _KEY, "schema": schema})
         content = {"application/json": {"schema": _reference(route.body)}}
         operation["requestBody"] = {"content": content}
+    if parameters:
+        operation["parameters"] = parameters
     return operation
 
 

@@ -104,6 +104,61 @@ async def nothing_left_of_a_stream(client: WorkflowClient) -> Any:
     return await stream(client, started.handler_id, after_sequence="now")
 
 
+async def follow_from_now_on(client: WorkflowClient) -> Any:
+    """What was before is not told; that it was, and where it ended, must not confuse the reader."""
+    started = await client.run_workflow_nowait("wait")
+    await first(client, started.handler_id, "ApprovalNeeded")
+    events = client.get_workflow_events(started.handler_id, after_sequence="now")
+    await asyncio.sleep(0.5)
+    await client.send_event(started.handler_id, Approval(approved=True))
+    return [[event.type, event.value] async for event in events]
+
+
+async def get_results(client: WorkflowClient) -> Any:
+    done = await client.run_workflow("greet")
+    return [(await client.get_result(done.handler_id)) == done, (await client.get_handler(done.handler_id)) == done]
+
+
+async def wait_in_vain(client: WorkflowClient) -> Any:
+    started = await client.run_workflow_nowait("ask")
+    waits = {
+        "running": await failure(client.wait_for_handler(started.handler_id, timeout=0.2, poll_interval=0.05)),
+        "unknown": (await failure(client.wait_for_handler("nobody")))[0],
+        "failed": (await failure(client.wait_for_handler((await failing(client)), timeout=10)))[0],
+        "backwards": await failure(client.wait_for_handler(started.handler_id, timeout=-1)),
+    }
+    waits["running"][1] = waits["running"][1].replace(started.handler_id, "…")
+    return waits
+
+
+async def failing(client: WorkflowClient) -> str:
+    return (await client.run_workflow_nowait("fail")).handler_id
+
+
+async def unknown_everywhere(client: WorkflowClient) -> Any:
+    acts = {
+        "run_workflow": client.run_workflow("nothing"),
+        "run_workflow_nowait": client.run_workflow_nowait("nothing"),
+        "get_workflow_schema": client.get_workflow_schema("nothing"),
+        "get_workflow_events_schema": client.get_workflow_events_schema("nothing"),
+        "get_workflow_graph": client.get_workflow_graph("nothing"),
+        "get_handler": client.get_handler("nobody"),
+        "get_result": client.get_result("nobody"),
+        "send_event": client.send_event("nobody", Approval(approved=True)),
+        "cancel_handler": client.cancel_handler("nobody"),
+        "purge": client.cancel_handler("nobody", purge=True),
+    }
+    return {name: await failure(act) for name, act in acts.items()}
+
+
+async def refused_arguments(client: WorkflowClient) -> Any:
+    return {
+        "context": (await failure(client.run_workflow("greet", context={"state": {"x": 1}})))[0],
+        "status": (await failure(client.get_handlers(status=["asleep"])))[0],  # type: ignore[list-item]
+        "no workflow": (await client.get_handlers(workflow_name=["nothing"])).handlers,
+    }
+
+
 async def answer_a_question(client: WorkflowClient) -> Any:
     started = await client.run_workflow_nowait("ask")
     question = await first(client, started.handler_id, "ApprovalNeeded")
@@ -201,6 +256,11 @@ ACTS: list[Act] = [
     internal_events,
     resume_a_stream,
     nothing_left_of_a_stream,
+    follow_from_now_on,
+    get_results,
+    wait_in_vain,
+    unknown_everywhere,
+    refused_arguments,
     answer_a_question,
     answer_a_waiting_step,
     continue_a_handler,
