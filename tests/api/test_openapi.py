@@ -85,7 +85,7 @@ def test_it_says_what_it_is() -> None:
 
 
 def test_what_may_have_to_be_sent_again_takes_a_key() -> None:
-    paths = document({})["paths"]
+    paths = openapi.document({})["paths"]
     keyed = {
         (method, path)
         for path, methods in paths.items()
