@@ -50,8 +50,6 @@ def check(url: str) -> None:
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("app", ["mount_in_starlette", "mount_in_fastapi"])
 def test_mounted_in_an_application(tmp_path: Path, host: str, app: str) -> None:
-    if "trio" in host and app == "mount_in_fastapi":
-        pytest.xfail("FastAPI itself runs on asyncio only")
     port = free_port()
     module, *words = (word.format(app=app, port=port) for word in HOSTS[host])
     env = checkout_environ()
