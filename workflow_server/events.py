@@ -220,7 +220,8 @@ class StopEvent(Event):
             cast("dict[str, Any]", self.__pydantic_private__)["_result"] = result
 
     def _get_result(self) -> Any:
-        return self._result
+        private = self.__pydantic_private__  # read directly: pydantic finds private attributes by way of an exception
+        return None if private is None else private["_result"]
 
     def _set_result(self, value: Any) -> None:
         self._result = value

@@ -22,7 +22,6 @@ States, in the order they are passed; every path leads back to IDLE or ends in C
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 from typing import Final
 
@@ -266,7 +265,8 @@ class Connection:
         if self._has_body:
             if self._is_padded():
                 return self.refuse(_PADDED)
-            request = replace(request, body=b"".join(self._body))
+            body = b"".join(self._body)
+            request = Request(request.method, request.path, request.query, request.headers, body)
         self._phase = _Closing.ANSWERING
         return request
 

@@ -32,8 +32,11 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """Return the values of header `name` (lower case) joined by `", "`, or `None` if it is absent."""
-        found = [value for key, value in self.headers if key == name]
-        return ", ".join(found) if found else None
+        found: str | None = None
+        for key, value in self.headers:
+            if key == name:
+                found = value if found is None else f"{found}, {value}"
+        return found
 
 
 class Source(Protocol):

@@ -52,9 +52,9 @@ class Worker:
 
     __slots__ = ("mercy", "scope")
 
-    def __init__(self) -> None:
-        self.scope = anyio.CancelScope()
-        self.mercy = anyio.CancelScope()
+    def __init__(self, new_scope: type[anyio.CancelScope]) -> None:
+        self.scope = new_scope()
+        self.mercy = new_scope()
         """Inside `scope`; shielded at last if a step ignores its cancellation, so that it stops fighting for time."""
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
+
 from workflow_server.runtime.alarms import Alarms
 from workflow_server.runtime.loop import LoopPort, WallClock, current_port, wall_time
 from workflow_server.runtime.threads import StepThreads
@@ -22,6 +24,9 @@ class Host:
         self.clock = clock
         self.alarms = Alarms(port)
         self.threads = StepThreads(port)
+        # What anyio makes on this loop: asked by every run, it would find out each time which loop that is.
+        self.new_event: type[anyio.Event] = type(anyio.Event())
+        self.new_scope: type[anyio.CancelScope] = type(anyio.CancelScope())
         self.alive: dict[str, Any] = {}
         """Runs by id: nobody need hold a run's handler to keep it alive."""
 

@@ -100,7 +100,8 @@ def encode_event(event: Event) -> str:
     try:
         if type(event) is StopEvent:
             # Most runs end with one: equal to its dump, without the detour through its serializer in Python.
-            return to_json({} if event.result is None else {"result": event.result}, inf_nan_mode="null").decode()
+            result = event.result
+            return to_json({} if result is None else {"result": result}, inf_nan_mode="null").decode()
         return event.model_dump_json()
     except (PydanticSerializationError, ValueError, TypeError) as error:
         raise SerializationError(_what_failed(event, error)) from error

@@ -74,7 +74,7 @@ class Runner:
         """Set by whoever makes the runner, before `begin`."""
         self.dropped = False
         """Whether the store refused it or the server let go of it."""
-        self.ended = anyio.Event()
+        self.ended = host.new_event()
         """Set when the end of the run is committed, or the run was dropped."""
         self.on_end: list[Callable[[], None]] = []
         self.executions: dict[int, StepExecution] = {}
@@ -225,7 +225,7 @@ class Runner:
     # Workers
 
     async def _work(self) -> None:
-        worker, turn_began, steps = Worker(), self.host.port.now(), 0
+        worker, turn_began, steps = Worker(self.host.new_scope), self.host.port.now(), 0
         with worker.scope, worker.mercy:
             while self._ready and await self._execute(self._ready.popleft(), worker):
                 steps += 1
