@@ -229,9 +229,9 @@ async def begun(path: Path) -> None:
 
 BLOCKED = {
     "step renamed": (renamed, "the workflow has no step 'work' any more"),
-    "step removed": (removed, "the workflow has no event"),
+    "step removed": (removed, "the workflow has no step 'work' any more"),
     "step takes other events": (other_events, "step 'work' does not take Work any more"),
-    "event class gone": (event_gone, "the workflow has no event"),
+    "event class gone": (event_gone, "step 'work' does not take Work any more"),
     "event field required": (field_required, "Work.priority: Field required"),
     "event field changed": (field_of_another_type, "Work.n: Input should be a valid"),
 }
