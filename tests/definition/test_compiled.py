@@ -186,7 +186,7 @@ def test_a_dropped_class_takes_its_definition_along() -> None:
 
 def test_registrations_are_read_from_exactly_this_class() -> None:
     class Child(Parent):
-        _free_steps = {"zeta": zeta}
+        __workflow_server_free_steps__ = {"zeta": zeta}
 
     class Grandchild(Child):
         pass

@@ -8,6 +8,7 @@ import pytest
 
 from workflow_server import Workflow, catch_error, step
 from workflow_server.definition.collect import Collect, Take
+from workflow_server.definition.compiled import definition_of
 from workflow_server.definition.streams import levels_of
 from workflow_server.engine.shape import shape_of
 from workflow_server.errors import WorkflowValidationError
@@ -50,11 +51,11 @@ class Answer(HumanResponseEvent):
 
 
 def bindings(workflow: type[Workflow]) -> dict[str, tuple[str, ...]]:
-    return dict(levels_of(workflow().definition).bindings)
+    return dict(levels_of(definition_of(workflow)).bindings)
 
 
 def made(workflow: type[Workflow], event: type[Event]) -> set[str | None]:
-    return set(levels_of(workflow().definition).made[event])
+    return set(levels_of(definition_of(workflow)).made[event])
 
 
 class Nested(Workflow):
@@ -142,7 +143,7 @@ class Several(Workflow):
 
 def test_a_collect_step_is_bound_to_every_list_that_feeds_it() -> None:
     assert bindings(Several) == {"one": ("gather_a",), "two": ("gather_a", "gather_b")}
-    shape = shape_of(Several().definition)
+    shape = shape_of(definition_of(Several))
     assert shape.steps["two"].feeds == ("gather_a", "gather_b")
     assert [(shape.steps[name].collects, shape.steps[name].take) for name in ("one", "gather_a", "gather_b")] == [
         (False, None),
@@ -319,7 +320,7 @@ class Meets(Workflow):
 
 def test_what_was_collected_meets_at_the_top() -> None:
     assert not Meets().validate()
-    assert shape_of(Meets().definition).steps["join"].slots == (f"{__name__}.C", f"{__name__}.D")
+    assert shape_of(definition_of(Meets)).steps["join"].slots == (f"{__name__}.C", f"{__name__}.D")
 
 
 class Unheard(Workflow):

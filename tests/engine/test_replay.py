@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from workflow_server import Context, Workflow, catch_error, step
 from workflow_server.definition.collect import Collect, Take
+from workflow_server.definition.compiled import definition_of
 from workflow_server.engine.effects import EndRun, LogIgnored, Reaction, ResumeStep, StartStep
 from workflow_server.engine.inputs import (
     Answer,
@@ -106,7 +107,7 @@ class Everything(Workflow):
     async def rescue(self, ev: StepFailedEvent) -> Job | Piece | None: ...
 
 
-SHAPE: Shape = shape_of(Everything().definition)
+SHAPE: Shape = shape_of(definition_of(Everything))
 TABLE = TypeTable(
     (StartEvent, StopEvent, Job, Special, Piece, Question, Reply, StepFailedEvent, CollectionReleaseEvent)
 )

@@ -609,7 +609,6 @@ async def test_what_a_workflow_tells_of_itself() -> None:
     assert workflow.start_event_class is StartEvent
     assert workflow.stop_event_class is StopEvent
     assert set(workflow.events) >= {StartEvent, StopEvent}
-    assert workflow.time_limit == 3
     assert Echo().workflow_name.endswith("test_runs.Echo")
     assert workflow.validate() is False
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, PrivateAttr
 from tests_support.served import CHECKOUT, checkout_environ
 from tests_support.snapshot_workflows import RESULT, Ask, Everything, Memory, Piece, Reply
 from workflow_server import Context, Workflow, step
+from workflow_server.definition.compiled import definition_of
 from workflow_server.errors import ContextSerdeError, ContextStateError, WorkflowCancelledByUser
 from workflow_server.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
 from workflow_server.runtime.handler import WorkflowHandler
@@ -119,7 +120,7 @@ async def test_a_delay_keeps_its_remainder() -> None:
     class Retries(Workflow):
         times: list[float] = []
 
-        @step(retry_policy=Everything().definition.steps["flaky"].config.retry_policy)
+        @step(retry_policy=definition_of(Everything).steps["flaky"].config.retry_policy)
         async def go(self, ev: StartEvent, ctx: Context) -> StopEvent:
             self.times.append(anyio.current_time())
             if ctx.retry_info().retry_number == 0:

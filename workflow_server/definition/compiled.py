@@ -26,7 +26,7 @@ from workflow_server.naming import TypeTable
 from workflow_server.serializers import TrustingJsonSerializer
 
 _E = TypeVar("_E", bound=Event)
-FREE_STEPS = "_free_steps"
+FREE_STEPS = "__workflow_server_free_steps__"
 """The attribute of a workflow class that holds the free functions registered on exactly this class, by name."""
 
 _CACHE = "__workflow_server_definition__"
@@ -107,7 +107,8 @@ def compile_definition(
 
     Raises:
         WorkflowConfigurationError: It lacks a start or a stop, or has two kinds of one.
-        WorkflowValidationError: Its `catch_error` handlers contradict each other, or a step can't be called.
+        WorkflowValidationError: Its `catch_error` handlers contradict each other, or a step is named `run`
+            or can't be called.
     """
     steps = (*_find_methods(cls), *((name, step, True) for name, step in free_steps.items()))
     # Kept on the class, so that a class that is dropped takes its definition along; a method that was
@@ -124,7 +125,8 @@ def definition_of(cls: type) -> Definition:
 
     Raises:
         WorkflowConfigurationError: It lacks a start or a stop, or has two kinds of one.
-        WorkflowValidationError: Its `catch_error` handlers contradict each other, or a step can't be called.
+        WorkflowValidationError: Its `catch_error` handlers contradict each other, or a step is named `run`
+            or can't be called.
     """
     return compile_definition(cls, cls.__dict__.get(FREE_STEPS, {}))
 
@@ -151,6 +153,11 @@ def _find_methods(cls: type) -> tuple[tuple[str, StepFunction[..., Any], bool], 
     for name, value in sorted(found.items()):
         if isinstance(value, FunctionType):
             if is_step(value):
+                if name == "run":
+                    raise WorkflowValidationError(
+                        f"Step 'run' of workflow {cls.__name__!r} hides Workflow.run, which begins runs; "
+                        "choose another name"
+                    )
                 methods.append((name, value, False))
         elif isinstance(value, (staticmethod, classmethod)) and is_step(cast("Any", value).__func__):
             raise WorkflowValidationError(

@@ -52,7 +52,7 @@ class ActiveRun:
     def launch(self) -> None:
         """Have it executed, as soon as its workflow has a turn for it."""
         self.placed = True
-        if not self.served.workflow.launch(self.runner, self._go, self._since):
+        if not self.served.assembly.launch(self.runner, self._go, self._since):
             self.journal.touch({})
 
     async def accepted(self, *, kept: bool = False) -> Verdict:

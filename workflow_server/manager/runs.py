@@ -92,7 +92,7 @@ class ActiveRuns:
             WorkflowRuntimeError: Runs of the same `Workflow` instance are alive on another event loop.
         """
         self._check_open()
-        served.workflow.settle_on(self.host)
+        served.assembly.settle_on(self.host)
         # In whole microseconds, as it is shown, so that filters by what was shown are exact.
         run_id, now = new_id(), round(self.host.clock(), 6)
         resumed = given if isinstance(given, ResumableRun) else None
@@ -109,7 +109,7 @@ class ActiveRuns:
         runner.journal = journal = StoredJournal(self._committer, runner, record)
         # Refused now if it can't be encoded, before anything is written.
         start = given.start if isinstance(given, ResumableRun) else runner.message(given)
-        image = runner.store.bind(journal, served.workflow.serializer)
+        image = runner.store.bind(journal, served.assembly.serializer)
         if resumed is not None:
             runner.timers.rested = resumed.alive
         run = self._add(ActiveRun(handler_id, served, runner, journal, beginning(runner, start, resumed)))
@@ -139,14 +139,14 @@ class ActiveRuns:
             WorkflowRuntimeError: Runs of the same `Workflow` instance are alive on another event loop.
         """
         self._check_open()
-        served.workflow.settle_on(self.host)
+        served.assembly.settle_on(self.host)
         record = stored.record
         runner = served.make_runner(
             self.host, record.run_id, record.handler_id, served.load_state(stored.state), loaded
         )
         start = None if loaded.started else served.read_stored_start(stored)
         runner.journal = journal = StoredJournal(self._committer, runner, record, stored)
-        runner.store.bind(journal, served.workflow.serializer)
+        runner.store.bind(journal, served.assembly.serializer)
         runner.timers.rested = stored.alive
 
         def go() -> None:

@@ -21,6 +21,7 @@ from workflow_server.events import (
     json_schema,
 )
 from workflow_server.naming import TypeTable, qualified_name
+from workflow_server.runtime.assembly import assembly_of
 from workflow_server.runtime.event_types import EventTypes
 from workflow_server.runtime.host import Host
 from workflow_server.runtime.runner import Runner
@@ -46,12 +47,17 @@ class ServedWorkflow:
     """
 
     def __init__(self, name: str, workflow: Workflow, additional_events: tuple[type[Event], ...]) -> None:
-        workflow.validate_once()
+        self.assembly = assembly_of(workflow)
+        self.assembly.validate_once()
         self.name = name
         self.workflow = workflow
         self.additional_events = additional_events
-        self._events = TypeTable((*workflow.events, *additional_events))
-        self._stored_events = EventTypes((*workflow.events, *additional_events))
+        self._events = TypeTable(self._event_classes)
+        self._stored_events = EventTypes(self._event_classes)
+
+    @property
+    def _event_classes(self) -> tuple[type[Event], ...]:
+        return *self.assembly.definition.event_classes, *self.additional_events
 
     # What clients send
 
@@ -65,7 +71,7 @@ class ServedWorkflow:
             EventValidationError: It stands for none; the text says why.
             WrongStartEvent: It is another event of the workflow.
         """
-        start = self.workflow.start_event_class
+        start = self.assembly.definition.start_event_class
         if given is MISSING or given is None:
             given = {}
         event = read_event(_as_bare_fields(given, start), self._events, start)
@@ -85,7 +91,7 @@ class ServedWorkflow:
         """Return why a client's event is not sent to `step`, if the run would fail of it: a program's mistake may
         fail a run, a client's must not.
         """
-        shape = None if step is None else self.workflow.shape.steps.get(step)
+        shape = None if step is None else self.assembly.shape.steps.get(step)
         if shape is None or not shape.collects or not shape.takes(kind_of(type(event))):
             return None
         return Misdirected(shape.name, exists=True, collects=True)
@@ -96,21 +102,22 @@ class ServedWorkflow:
         Raises:
             ContextSerdeError: It can't be read; the text says why.
         """
-        values = self.workflow.serializer
+        values = self.assembly.serializer
         if isinstance(values, (TrustingJsonSerializer, PickleSerializer)) or not isinstance(values, JsonSerializer):
-            values = JsonSerializer(allowed_types=self.workflow.definition.type_table)
-        known = EventTypes((*self.workflow.events, *self.additional_events), undeclared=False)
-        return SnapshotReader(self.workflow.shape, known.need, values).read(given)
+            values = JsonSerializer(allowed_types=self.assembly.definition.type_table)
+        known = EventTypes(self._event_classes, undeclared=False)
+        return SnapshotReader(self.assembly.shape, known.need, values).read(given)
 
     # What it is made of
 
     def schemas(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the JSON schemas of its start and its stop event."""
-        return json_schema(self.workflow.start_event_class), json_schema(self.workflow.stop_event_class)
+        definition = self.assembly.definition
+        return json_schema(definition.start_event_class), json_schema(definition.stop_event_class)
 
     def event_schemas(self) -> tuple[dict[str, Any], ...]:
         """Return the JSON schemas of all events: those in signatures, then the additional ones."""
-        return tuple(json_schema(cls) for cls in dict.fromkeys((*self.workflow.events, *self.additional_events)))
+        return tuple(json_schema(cls) for cls in dict.fromkeys(self._event_classes))
 
     def schema_of(self, name: str) -> dict[str, Any] | None:
         """Return the JSON schema of an event by its routing name, or `None` if it is not declared."""
@@ -119,7 +126,7 @@ class ServedWorkflow:
 
     def graph(self) -> dict[str, Any]:
         """Return its drawing."""
-        return draw(self.workflow.definition).model_dump(mode="json")
+        return draw(self.assembly.definition).model_dump(mode="json")
 
     # Its runs
 
@@ -133,7 +140,7 @@ class ServedWorkflow:
             if found is None:
                 raise LoadError(f"{name}: the store does not have it")
         reader = PartReader(self._read_stored)
-        return reader.load_run(self.workflow.shape, stored.head, stored.parts)
+        return reader.load_run(self.assembly.shape, stored.head, stored.parts)
 
     def read_stored_start(self, stored: StoredRun) -> Message:
         """Return the start event of a run as the store has it.
@@ -160,8 +167,8 @@ class ServedWorkflow:
         Raises:
             ValueError: The state can't be read, or its type has fields without defaults.
         """
-        state_type = self.workflow.definition.state_type or DictState
-        return InMemoryStateStore(load_state(state, state_type, self.workflow.serializer))
+        state_type = self.assembly.definition.state_type or DictState
+        return InMemoryStateStore(load_state(state, state_type, self.assembly.serializer))
 
     def make_runner(
         self, host: Host, run_id: str, handler_id: str, store: InMemoryStateStore[Any], run: Run | None = None
@@ -175,7 +182,7 @@ class ServedWorkflow:
             store: What the run has in `ctx.store`.
             run: The run, if it was loaded; `None` for a new one.
         """
-        return Runner(host, self.workflow.plan(run_id, handler_id), store, run)
+        return Runner(host, self.assembly.plan(self.workflow, run_id, handler_id), store, run)
 
 
 class WrongStartEvent(EventValidationError):

@@ -8,6 +8,7 @@ from typing import Any, Generic
 from workflow_server.engine.inputs import Misdirected, Sent
 from workflow_server.errors import ContextStateError, WorkflowRuntimeError
 from workflow_server.events import Event
+from workflow_server.runtime.assembly import assembly_of
 from workflow_server.runtime.event_stream import EventLog, EventStream
 from workflow_server.runtime.execution import StepExecution, current_execution
 from workflow_server.runtime.loop import call_on_loop
@@ -49,7 +50,7 @@ class Context(StepCalls, Generic[S]):
         self._log: EventLog | None = None
         self._resumable: ResumableRun | None = None
         if previous_context is not None:
-            self.use_restored(workflow.snapshot_reader(serializer).read(previous_context))
+            self.use_restored(assembly_of(workflow).snapshot_reader(serializer).read(previous_context))
 
     @classmethod
     def from_dict(cls, workflow: Any, data: dict[str, Any], serializer: BaseSerializer | None = None) -> Context[S]:
@@ -86,7 +87,7 @@ class Context(StepCalls, Generic[S]):
         def write() -> dict[str, Any]:
             image = resumable.image() if resumable is not None else None if runner is None else runner.image()
             store = self._store if include_state else None
-            return write_snapshot(store, image, serializer or self._workflow.serializer)
+            return write_snapshot(store, image, serializer or assembly_of(self._workflow).serializer)
 
         is_alive = runner is not None and not runner.ended.is_set()
         return call_on_loop(runner.host.port, write) if runner is not None and is_alive else write()
@@ -95,7 +96,7 @@ class Context(StepCalls, Generic[S]):
     def store(self) -> InMemoryStateStore[S]:
         """The state of the run."""
         if self._store is None:
-            state_type = self._workflow.definition.state_type or DictState
+            state_type = assembly_of(self._workflow).definition.state_type or DictState
             self._store = InMemoryStateStore(new_state(state_type))
         return self._store
 

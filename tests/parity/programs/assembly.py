@@ -92,6 +92,27 @@ async def validation_is_done_once_until_the_steps_change() -> Any:
     return [first, sentence[0], "consumed but never produced: A" in sentence[1]]
 
 
+async def steps_named_like_members() -> Any:
+    class Named(Workflow):
+        @step
+        async def plan(self, ev: StartEvent) -> A:
+            return A(n=1)
+
+        @step
+        async def validate(self, ev: A) -> B:
+            return B()
+
+        @step
+        async def serializer(self, ev: B) -> SubA:
+            return SubA(n=2)
+
+        @step
+        async def workflow_name(self, ev: SubA) -> StopEvent:
+            return StopEvent(result=ev.n)
+
+    return await Named().run()
+
+
 async def checks_left_out() -> Any:
     def two(workflow: Any = None, first: Any = None, second: Any = None) -> list[Any]:
         class Two(Workflow):
