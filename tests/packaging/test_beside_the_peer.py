@@ -55,7 +55,7 @@ ALL_OURS = {
     "workflows": "workflow_server",
     "workflows.events": "workflow_server",
     "llama_agents.server": "workflow_server",
-    "llama_agents.client": "ModuleNotFoundError",
+    "llama_agents.client": "workflow_server",
     "llama_agents.workflows": "workflow_server",
     "workflow_server": "workflow_server",
 }
@@ -123,7 +123,7 @@ def test_installed_between_parts_of_the_peer(environment: Environment) -> None:
     assert owners(environment) == {
         **ALL_THEIRS,
         "llama_agents.server": "workflow_server",
-        "llama_agents.client": "ModuleNotFoundError",
+        "llama_agents.client": "workflow_server",
     }
     environment.install("--no-deps", "llama-agents-client")
     assert owners(environment) == {**ALL_THEIRS, "llama_agents.server": "workflow_server"}

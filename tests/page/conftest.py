@@ -12,7 +12,8 @@ from page.visitor import CHROMIUM, QUIET, Visitor, served
 from playwright.sync_api import Browser, sync_playwright
 
 
-@pytest.fixture(scope="session")
+# No longer than a module: while it lives, an event loop runs in this thread, and no test could run another.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
