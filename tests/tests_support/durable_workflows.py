@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any
 
 import anyio
@@ -250,6 +251,29 @@ class Asked(Workflow):
         return StopEvent(result=len(found))
 
 
+class Overtaken(Workflow):
+    """Waits in vain in one member; when its time is up, others have its worker, and it queues with a word said."""
+
+    @step
+    async def split(self, ev: StartEvent) -> list[Job]:
+        return [Job(n=n) for n in range(3)]
+
+    @step(num_workers=1)
+    async def work(self, ev: Job, ctx: Context) -> Done:
+        ctx.write_event_to_stream(Piece(n=ev.n))
+        if ev.n == 0:
+            with suppress(TimeoutError):
+                await ctx.wait_for_event(Reply, timeout=1)
+        else:
+            await anyio.sleep(3)
+        ctx.write_event_to_stream(Piece(n=10 + ev.n))
+        return Done(n=ev.n)
+
+    @step
+    async def gather(self, found: list[Done]) -> StopEvent:
+        return StopEvent(result=[one.n for one in found])
+
+
 async def open_book(name: Annotated[str, Resource(lambda: "book")]) -> str:
     await anyio.sleep(0.1)
     return name
@@ -308,6 +332,7 @@ WORKFLOWS: dict[str, tuple[Callable[..., Workflow], Any]] = {
     "pairs": (Pairs, [13, 25]),
     "asked": (Asked, 2),
     "supplied": (Supplied, "book"),
+    "overtaken": (Overtaken, [1, 0, 2]),
 }
 
 

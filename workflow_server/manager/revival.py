@@ -25,7 +25,7 @@ import anyio
 
 from workflow_server.engine.effects import Publication, RunCancelled
 from workflow_server.engine.loading import LoadError
-from workflow_server.engine.state import ItemPhase, Run
+from workflow_server.engine.state import Run
 from workflow_server.errors import StoreError, StoreUnavailable, WorkflowError
 from workflow_server.manager.active_run import ActiveRun
 from workflow_server.manager.runs import ActiveRuns
@@ -254,10 +254,11 @@ class Revival:
         return self._runs.revive(served, stored, loaded, published)
 
     async def _published(self, run_id: str, loaded: Run) -> dict[int, tuple[tuple[str, str], ...]]:
-        """Return what each item that was executing has published since its last state write."""
+        """Return what each item that has been executed has published since its last state write."""
         found: dict[int, tuple[tuple[str, str], ...]] = {}
         for item in loaded.items.values():
-            if item.phase in (ItemPhase.RUNNING, ItemPhase.WAITING, ItemPhase.ANSWERED):
+            # Wherever it stands now: one that was interrupted before may have found no worker since, and still queue.
+            if item.first_started is not None:
                 events = await self._store.events_of_item(run_id, item.id, item.since)
                 said = tuple((event.qualified_name, event.value) for event in events if not event.tells_step)
                 if said:
