@@ -118,6 +118,13 @@ def interop(session: nox.Session) -> None:
 
 
 @nox.session
+def parity(session: nox.Session) -> None:
+    """What does it do as the peer does, and what not? Ends with a table of all scenarios."""
+    session.install("--editable", ".[dev]")
+    session.run("python", "-m", "pytest", "tests/parity", "--table", *session.posargs)
+
+
+@nox.session
 def neighbours(session: nox.Session) -> None:
     """Does it get along with frameworks, proxies and pages that others have made?"""
     session.install("--editable", ".[dev]")

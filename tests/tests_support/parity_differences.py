@@ -139,3 +139,11 @@ def comparable(name: str, played: Any) -> Any:
 def listed() -> set[str]:
     """Return the names of all scenarios with a difference."""
     return ORDER_IS_FREE.keys() | RESULT_ALONE.keys() | NOTHING_IN_COMMON.keys() | SENTENCES.keys()
+
+
+def reason(name: str) -> str | None:
+    """Return how scenario `name` differs, in a few words; `None` if it does not."""
+    for group in (NOTHING_IN_COMMON, RESULT_ALONE, ORDER_IS_FREE):
+        if name in group:
+            return group[name]
+    return "some sentences have other words" if name in SENTENCES else None
