@@ -7,6 +7,7 @@ store after each commit, and then starts a new server from every copy.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import anyio
 import pytest
@@ -127,6 +128,27 @@ async def test_a_waiting_run_leaves_memory_and_comes_back() -> None:
         assert isinstance(patient, HandlerFound)
         assert patient.handler.result is not None
         assert patient.handler.result.value == '{"result":"nobody"}'
+
+
+class Leisurely(DurableStore):
+    """Takes a second to look up runs that sleep."""
+
+    async def unfinished(self, *args: Any, **options: Any) -> Any:
+        found = await super().unfinished(*args, **options)
+        await anyio.sleep(1)
+        return found
+
+
+async def test_a_timer_that_is_due_while_others_are_looked_up_rings() -> None:
+    """The look that another run has caused by leaving memory did not see it, and what is due next comes later."""
+    store = Leisurely()
+    server = make_server(store, idle_timeout=5)
+    async with server.running():
+        await server.execute(StartRun("patient", handler_id="early"))
+        await anyio.sleep(24.5)
+        await server.execute(StartRun("patient", handler_id="late"))  # leaves memory half a second before the timer
+        await anyio.sleep(12)
+        assert await result_of(store, "early") == "nobody"
 
 
 @pytest.mark.parametrize("name", ["talks", "asked"])

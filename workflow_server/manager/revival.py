@@ -183,16 +183,16 @@ class Revival:
         self._timers_changed = anyio.Event()
         await self._open_again()
         clock, cursor = self._runs.host.clock, None
+        looked = clock()
         while True:
-            page, cursor = await self._store.unfinished(cursor, PAGE, asleep=True, due_by=clock())
+            page, cursor = await self._store.unfinished(cursor, PAGE, asleep=True, due_by=looked)
             for unfinished in page:
                 await self._try_to_open(unfinished.handler_id)
             if cursor is None:
                 break
-        now = clock()
-        due = await self._store.next_due(now)
+        due = await self._store.next_due(looked)  # and not after now: what became due meanwhile is not seen yet
         again = min((at for at, _ in self._again.values()), default=math.inf) - self._runs.host.port.now()
-        with anyio.move_on_after(max(0.0, min(LONGEST_SLEEP, math.inf if due is None else due - now, again))):
+        with anyio.move_on_after(max(0.0, min(LONGEST_SLEEP, math.inf if due is None else due - clock(), again))):
             await self._timers_changed.wait()
 
     def _open_later(self, handler_id: str, time: int) -> None:
