@@ -305,7 +305,7 @@ class Nested(Workflow):
     async def gather_inner(self, found: list[B]) -> C | None:
         if not found:
             return None
-        await anyio.sleep(0.1 * len(found))
+        await anyio.sleep(0.5 * len(found))
         return C(n=sum(numbers(found)))
 
     @step
