@@ -4,54 +4,64 @@ from __future__ import annotations
 
 import errno
 import logging
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from typing import Any
 
 import anyio
 import pytest
 
 from workflow_server.transports import accept
+from workflow_server.transports.client_socket import ClientSocket
 
 
 class Listener:
-    """Raises or returns what it is given, one after the other; then it is closed."""
+    """A listening socket that raises what it is given, one after the other, or accepts in between."""
 
-    def __init__(self, results: list[Any]) -> None:
+    def __init__(self, results: list[OSError | None], raw: socket.socket) -> None:
         self.results = results
+        self.raw = raw
 
-    async def accept(self) -> Any:
-        await anyio.lowlevel.checkpoint()
-        if not self.results:
-            raise anyio.ClosedResourceError
-        result = self.results.pop(0)
-        if isinstance(result, BaseException):
-            raise result
-        return result
+    def fileno(self) -> int:
+        return self.raw.fileno()
 
-
-def wrapped(error: OSError) -> anyio.BrokenResourceError:
-    """Return `error` as the trio backend raises it."""
-    broken = anyio.BrokenResourceError()
-    broken.__cause__ = error
-    return broken
+    def accept(self) -> tuple[socket.socket, Any]:
+        error = self.results.pop(0)
+        if error is not None:
+            raise error
+        return self.raw.accept()
 
 
-async def accept_all(results: list[Any], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+async def accept_all(results: list[OSError | None], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Let clients wait for `results` in turn; return how many were admitted."""
     monkeypatch.setattr(accept, "PAUSE", 0)
-    admitted: list[Any] = []
-    listener: Any = Listener(results)
-    with anyio.fail_after(5):
-        await accept.accept_forever(listener, admitted.append)
-    return admitted
+    expected = results.count(None)
+    admitted: list[ClientSocket] = []
+    with socket.create_server(("127.0.0.1", 0)) as raw, ExitStack() as clients:
+        for _ in range(expected):
+            clients.enter_context(socket.create_connection(raw.getsockname()))
+        listener: Any = Listener(results, raw)
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+
+                def admit(client: ClientSocket) -> None:
+                    admitted.append(client)
+                    if len(admitted) == expected:
+                        tasks.cancel_scope.cancel()
+
+                tasks.start_soon(accept.accept_forever, listener, admit)
+        for client in admitted:
+            await client.aclose()
+    return len(admitted)
 
 
 async def test_running_out_of_descriptors_pauses_and_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     full = OSError(errno.EMFILE, "Too many open files")
-    admitted = await accept_all(["a", full, wrapped(full), full, "b", full, "c"], monkeypatch)
-    assert admitted == ["a", "b", "c"]
+    assert await accept_all([None, full, full, full, None, full, None], monkeypatch) == 3
     levels = [record.levelname for record in caplog.records if record.name == accept.__name__]
     assert levels == ["ERROR", "WARNING", "ERROR", "WARNING"]
     assert "Too many open files" in caplog.records[0].getMessage()
@@ -61,7 +71,8 @@ async def test_a_client_that_leaves_the_backlog_is_no_trouble(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     gone = OSError(errno.ECONNABORTED, "Software caused connection abort")
-    assert await accept_all([gone, wrapped(gone), "a"], monkeypatch) == ["a"]
+    nobody = BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+    assert await accept_all([gone, nobody, None], monkeypatch) == 1
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
 
 

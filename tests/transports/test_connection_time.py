@@ -78,11 +78,8 @@ class Socket:
         self._more.set()
         self._more = anyio.Event()
 
-    def extra(self, attribute: Any) -> Socket:
-        return self  # the raw socket, closed already
-
-    def setsockopt(self, *arguments: Any) -> None:
-        raise OSError(errno.EBADF, "Bad file descriptor")
+    def reset_on_close(self) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")  # closed already
 
     async def send_eof(self) -> None:
         self.eof_sent = True

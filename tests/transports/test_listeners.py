@@ -15,7 +15,6 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio.abc import SocketAttribute
 
 from tests_support.exchange_parts import app_of
 from tests_support.tcp_server import LONG, Wire, serving
@@ -37,7 +36,7 @@ async def opened(binding: Binding) -> AsyncGenerator[Listeners, None]:
     try:
         yield found
     finally:
-        await found.aclose()
+        found.close()
 
 
 async def refusal_of(binding: Binding) -> str:
@@ -47,7 +46,7 @@ async def refusal_of(binding: Binding) -> str:
 
 
 def addresses(found: Listeners) -> list[Any]:
-    return [listener.extra(SocketAttribute.local_address) for listener in found.sockets]
+    return [listener.getsockname() for listener in found.sockets]
 
 
 # ---------------------------------------------------------------------------------------------------- TCP
@@ -74,7 +73,7 @@ async def test_addresses_of_ipv6_stand_in_brackets(host: str, url: str) -> None:
         pytest.skip(str(error))
     (address,) = addresses(found)
     assert found.urls == (f"{url}{address[1]}",)
-    await found.aclose()
+    found.close()
 
 
 async def test_localhost_is_both_families_on_one_port() -> None:
@@ -157,13 +156,14 @@ def test_a_number_that_is_no_port_is_a_sentence(port: int) -> None:
 async def test_accepted_sockets_have_small_buffers_and_notice_vanished_peers() -> None:
     async with opened(Binding("127.0.0.1", 0)) as found:
         with socket.create_connection(addresses(found)[0]), anyio.fail_after(LONG):
-            accepted = await found.sockets[0].accept()
-            raw = accepted.extra(SocketAttribute.raw_socket)
+            await anyio.wait_readable(found.sockets[0])
+            raw, _ = found.sockets[0].accept()
+            assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 256 * 1024
             assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
             assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
-            await accepted.aclose()
+            raw.close()
 
 
 # ---------------------------------------------------------------------------------------------------- Unix sockets
@@ -231,7 +231,7 @@ async def test_a_path_taken_over_by_another_server_is_not_taken_away(path: Path)
     found = await open_listeners(Binding(uds=path), LIMITS)
     path.unlink()
     async with opened(Binding(uds=path)):
-        await found.aclose()
+        found.close()
         await (await anyio.connect_unix(path)).aclose()
 
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import logging
 import math
-import socket
-import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from ssl import SSLContext
@@ -21,13 +19,14 @@ from typing import Protocol
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import ByteStream, SocketAttribute, SocketStream
+from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
 from workflow_server.http.connection import Connection
 from workflow_server.http.events import NeedData, Phase, Working, refusal
 from workflow_server.http.limits import BodyBudget, Limits
 from workflow_server.http.messages import Application, Headers, Refused, Request, Response
+from workflow_server.transports.client_socket import ClientSocket
 from workflow_server.transports.exchange import exchange
 from workflow_server.transports.linger import LINGER_SECONDS, linger
 from workflow_server.transports.lookout import Lookout
@@ -39,7 +38,6 @@ PIECE = 64 * 1024
 """Bytes written under one deadline, so that a client that reads slowly but steadily is never cut off."""
 
 _READ = 64 * 1024
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds
 
 _FULL = Refused(503, "The server has as many connections as it may; try again soon.", (("retry-after", "1"),))
 _BROKEN = Response(500, (("content-type", "application/json"),), b'{"detail": "Internal server error"}')
@@ -75,14 +73,14 @@ class TcpConnection:
     """Serves requests from one accepted socket until either side ends it.
 
     Args:
-        stream: The accepted socket; owned from now on.
+        client: Its socket; owned from now on.
         server: What all connections share.
     """
 
-    def __init__(self, stream: SocketStream, server: Surroundings) -> None:
+    def __init__(self, client: ClientSocket, server: Surroundings) -> None:
         self.deadline = server.sweeper.after(server.limits.keep_alive_seconds)
-        self._socket = stream
-        self._stream: ByteStream = stream
+        self._socket = client
+        self._stream: ByteStream = client
         self._server = server
         self._http = Connection(server.limits, server.budget)
         self._scope = anyio.CancelScope()
@@ -121,9 +119,8 @@ class TcpConnection:
             self._server.registry.discard(self)
             if self._cut and self._http.ends_by_closing:
                 # Only a reset tells this client that the answer is not whole.
-                raw = self._socket.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio's `extra`, no database's
                 with suppress(OSError):  # closed already
-                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                    self._socket.reset_on_close()
             await anyio.aclose_forcefully(self._stream)
 
     async def turn_away(self) -> None:

@@ -58,7 +58,7 @@ class Sink(Protocol):
         ...
 
     async def send(self, data: bytes) -> None:
-        """Send a part of the body, waiting until the client has taken most of it."""
+        """Send a part of the body; waits while the client doesn't take it, and perhaps only then."""
         ...
 
     async def finish(self) -> None:
@@ -177,12 +177,12 @@ class _Pump:
             size += len(data)
             if size >= PIECE:
                 await self._sink.send(b"".join(pieces))
+                await anyio.lowlevel.checkpoint()
                 pieces, size, sent = [], 0, True
         if size:
             await self._sink.send(b"".join(pieces))
-        elif not sent:
-            # A source whose items are all filtered out must not hold the loop.
-            await anyio.lowlevel.checkpoint()
+        # Neither a source that always has more nor a client that takes all of it at once may hold the loop.
+        await anyio.lowlevel.checkpoint()
         return sent or size > 0
 
     async def _send_last(self, data: bytes) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 import anyio
-from anyio.abc import ByteStream, SocketStream
+from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
+
+from workflow_server.transports.client_socket import ClientSocket
 
 LINGER_SECONDS = 1.0
 """Time the caller should allow."""
@@ -19,7 +21,7 @@ _BYTES = 256 * 1024
 _READ = 64 * 1024
 
 
-async def linger(stream: ByteStream, raw: SocketStream) -> None:
+async def linger(stream: ByteStream, raw: ClientSocket) -> None:
     """End our side of `stream` and wait for the client to end its own, or for too many bytes.
 
     Args:

@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
-from anyio.abc import SocketListener
 
 from workflow_server.errors import ServerUsageError
 from workflow_server.http.limits import Limits
@@ -59,21 +58,21 @@ class Binding:
 
 @dataclass(slots=True)
 class Listeners:
-    """Open listeners; close them with `aclose`."""
+    """Open listeners; close them with `close`."""
 
-    sockets: list[SocketListener]
+    sockets: list[socket.socket]
     urls: tuple[str, ...]
     """What a person can open."""
     path: Path | None = None
     _inode: tuple[int, int] | None = field(default=None)
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Stop listening, and take away the Unix socket's path if it is still ours."""
         if self.path is not None and self._inode is not None and _inode(self.path) == self._inode:
             self.path.unlink(missing_ok=True)
         self._inode = None
         for listener in self.sockets:
-            await anyio.aclose_forcefully(listener)
+            listener.close()
 
 
 async def open_listeners(binding: Binding, limits: Limits) -> Listeners:
@@ -85,13 +84,12 @@ async def open_listeners(binding: Binding, limits: Limits) -> Listeners:
     if binding.uds is not None:
         path = Path(binding.uds)
         raw = _bind_unix(path)
-        listener = await SocketListener.from_socket(raw)
-        return Listeners([listener], (f"unix:{path}",), path, _inode(path))
+        return Listeners([raw], (f"unix:{path}",), path, _inode(path))
     raw_sockets = _bind_all(binding, await _addresses(binding), limits)
     port: int = raw_sockets[0].getsockname()[1]
     scheme = "http" if binding.ssl_context is None else "https"
     url = f"{scheme}://{_shown_host(binding.host)}:{port}"
-    return Listeners([await SocketListener.from_socket(raw) for raw in raw_sockets], (url,))
+    return Listeners(raw_sockets, (url,))
 
 
 def _shown_host(host: str) -> str:
@@ -170,6 +168,7 @@ def _bind(family: int, address: str, port: int, limits: Limits) -> socket.socket
 def _tune(raw: socket.socket, limits: Limits) -> None:
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     wanted = {**_KEEPALIVE, "TCP_USER_TIMEOUT": round(limits.write_stall_seconds * 1000)}
     for name, value in wanted.items():
         option: int | None = getattr(socket, name, None)  # each system knows some of them

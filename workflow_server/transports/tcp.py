@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import anyio
-from anyio.abc import SocketStream, TaskGroup
+from anyio.abc import TaskGroup
 
 from workflow_server.http.limits import BodyBudget, Limits
 from workflow_server.http.messages import Application
 from workflow_server.transports.accept import accept_forever
+from workflow_server.transports.client_socket import ClientSocket
 from workflow_server.transports.connection import Surroundings, TcpConnection
 from workflow_server.transports.listeners import Binding, Listeners, open_listeners
 from workflow_server.transports.lookout import Lookout
@@ -52,12 +53,12 @@ async def serve(
         async with anyio.create_task_group() as tasks:
             connections = _Connections(app, binding, limits, drain, tasks)
             await connections.accept_until_drain(listeners)
-            await listeners.aclose()
+            listeners.close()
             with anyio.move_on_after(limits.drain_seconds):
                 await connections.ended()
             tasks.cancel_scope.cancel()
     finally:
-        await listeners.aclose()
+        listeners.close()
 
 
 class _Connections:
@@ -96,8 +97,8 @@ class _Connections:
         if not self._open and self._server.drain.is_set():
             self._none_left.set()
 
-    def _admit(self, stream: SocketStream) -> None:
-        connection = TcpConnection(stream, self._server)
+    def _admit(self, client: ClientSocket) -> None:
+        connection = TcpConnection(client, self._server)
         if len(self._open) < self._server.limits.connections:
             self._open.add(connection)
             self._tasks.start_soon(connection.run)
