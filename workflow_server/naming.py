@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 PUBLIC_MODULES = {
@@ -76,17 +76,27 @@ class TypeTable:
         return self._short.get(name)
 
 
-_allowed: ContextVar[TypeTable | None] = ContextVar("workflow_server_allowed_types", default=None)
+_scope: ContextVar[tuple[TypeTable | None, bool]] = ContextVar("workflow_server_types", default=(None, True))
+"""The classes among which `resolve` looks first, and whether it may import others."""
+
+
+def only_these(types: TypeTable | None) -> AbstractContextManager[None]:
+    """Let `resolve` find only `types` and the built-in classes while the block runs; `None` for no limit."""
+    return _within(types, types is None)
+
+
+def these_first(types: TypeTable) -> AbstractContextManager[None]:
+    """Let `resolve` look among `types` before it imports, while the block runs."""
+    return _within(types, True)
 
 
 @contextmanager
-def only_these(types: TypeTable | None) -> Generator[None]:
-    """Let `resolve` find only `types` and the built-in classes while the block runs; `None` for no limit."""
-    token = _allowed.set(types)
+def _within(types: TypeTable | None, imports: bool) -> Generator[None]:
+    token = _scope.set((types, imports))
     try:
         yield
     finally:
-        _allowed.reset(token)
+        _scope.reset(token)
 
 
 def resolve(name: str) -> type:
@@ -95,11 +105,11 @@ def resolve(name: str) -> type:
     Raises:
         LookupError: No such class can be imported, or the active list does not hold it.
     """
-    allowed = _allowed.get()
-    if allowed is not None and (declared := allowed.find(name)) is not None:
+    types, imports = _scope.get()
+    if types is not None and (declared := types.find(name)) is not None:
         return declared
     module_name, _, short = name.rpartition(".")
-    if allowed is not None and module_name not in _ALWAYS_KNOWN:
+    if not imports and module_name not in _ALWAYS_KNOWN:
         raise LookupError(f"{name} is not among the declared types")
     try:
         found = getattr(importlib.import_module(_PRIVATE_MODULES.get(module_name, module_name)), short)

@@ -18,14 +18,14 @@ import base64
 import binascii
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
 from pydantic import BaseModel
 
 from workflow_server.errors import SerializationError
-from workflow_server.naming import TypeTable, only_these, qualified_name, resolve
+from workflow_server.naming import TypeTable, only_these, qualified_name, resolve, these_first
 
 _MODEL = "__is_pydantic"
 _COMPONENT = "__is_component"
@@ -71,14 +71,9 @@ class JsonSerializer(BaseSerializer):
         """Return a serializer that may construct these classes, too; the same one if nothing limits it."""
         return self if self._allowed is None else type(self)(allowed_types=(*self._allowed, *classes))
 
-    @contextmanager
-    def validation_context(self) -> Generator[None]:
+    def validation_context(self) -> AbstractContextManager[None]:
         """Let events and exceptions inside models, too, be constructed only from the allowed types in this block."""
-        if self._table is None:
-            yield
-            return
-        with only_these(self._table):
-            yield
+        return nullcontext() if self._table is None else only_these(self._table)
 
     def resolve_class(self, qualified_name: str) -> type:
         """Return the class that text calls `qualified_name`.
@@ -177,13 +172,9 @@ class TrustingJsonSerializer(JsonSerializer):
         super().__init__()
         self._known = known
 
-    def resolve_class(self, qualified_name: str) -> type:
-        """Return the class that text calls `qualified_name`.
-
-        Raises:
-            SerializationError: It can't be found.
-        """
-        return self._known.find(qualified_name) or super().resolve_class(qualified_name)
+    def validation_context(self) -> AbstractContextManager[None]:
+        """Let events and exceptions inside models, too, be looked for among the known classes first in this block."""
+        return these_first(self._known)
 
 
 class PickleSerializer(JsonSerializer):

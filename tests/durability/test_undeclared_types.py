@@ -1,4 +1,4 @@
-"""Event classes that no signature names, and models that nobody declared, come through every crash."""
+"""Event classes that no signature names or no module holds, and undeclared models, come through every crash."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import anyio
 import pytest
 from pydantic import BaseModel
 
-from workflow_server import Context, Workflow, step
-from workflow_server.events import Event, StartEvent, StopEvent
+from workflow_server import Context, Workflow, catch_error, step
+from workflow_server.events import Event, StartEvent, StepFailedEvent, StopEvent
 from workflow_server.testing.crash_points import survive_crashes
 
 
@@ -56,3 +56,35 @@ async def test_undeclared_classes_come_through_every_crash() -> None:
     survived = await survive_crashes(Secretive)
     assert survived.result == ["Kept", 7, "more"]
     assert survived.commits > 6
+
+
+def made_in_a_function() -> type[Workflow]:
+    """A workflow whose event class nobody can import, as little as that of a program that another one has imported."""
+
+    class Local(Event):
+        n: int = 0
+
+    class Rescued(Workflow):
+        @step
+        async def begin(self, ev: StartEvent) -> Local:
+            return Local(n=7)
+
+        @step
+        async def listen(self, ev: Local, ctx: Context) -> StopEvent:
+            await ctx.wait_for_event(Hidden, requirements={"like": ev}, timeout=1)
+            return StopEvent()
+
+        @catch_error
+        async def rescue(self, ev: StepFailedEvent) -> StopEvent:
+            await anyio.sleep(1)
+            return StopEvent(result=[isinstance(ev.input_event, Local) and ev.input_event.n, str(ev.exception)])
+
+    return Rescued
+
+
+@pytest.mark.virtual_time
+@pytest.mark.usefixtures("virtual_clock")
+async def test_a_declared_class_is_found_wherever_it_is_named() -> None:
+    """It is among what a wait requires, and in the event that tells of a failure."""
+    survived = await survive_crashes(made_in_a_function())
+    assert survived.result == [7, "Timed out waiting for Hidden"]

@@ -20,7 +20,7 @@ from workflow_server.events import (
     StartEvent,
     json_schema,
 )
-from workflow_server.naming import TypeTable, qualified_name
+from workflow_server.naming import TypeTable, qualified_name, these_first
 from workflow_server.runtime.assembly import assembly_of
 from workflow_server.runtime.event_types import EventTypes
 from workflow_server.runtime.host import Host
@@ -139,7 +139,7 @@ class ServedWorkflow:
         for name, found in (("start event", stored.start), ("shape", stored.shape)):
             if found is None:
                 raise LoadError(f"{name}: the store does not have it")
-        reader = PartReader(self._read_stored)
+        reader = PartReader(self._read_stored, self.assembly.definition.serializer)
         return reader.load_run(self.assembly.shape, stored.head, stored.parts)
 
     def read_stored_start(self, stored: StoredRun) -> Message:
@@ -157,7 +157,8 @@ class ServedWorkflow:
     def _read_stored(self, name: str, value: str) -> Message:
         cls = self._stored_events.need(name)
         try:
-            return message_of(cls.model_validate_json(value), value)
+            with these_first(self._events):
+                return message_of(cls.model_validate_json(value), value)
         except ValidationError as error:
             raise ValueError(explain(cls.__name__, error)) from error
 
