@@ -1,10 +1,11 @@
 """What is read from a step's annotations, evaluated ones here, strings in the module beside this one."""
 
 import collections.abc
-from typing import Annotated, Any, Generic, Literal, NoReturn, Optional, TypeVar, Union
+from typing import Annotated, Any, Generic, List, Literal, NoReturn, Optional, TypeVar, Union  # noqa: UP035
 
 import pytest
 from pydantic import BaseModel
+from typing_extensions import TypeAliasType
 
 from workflow_server.definition.collect import All, Cardinality, Collect, Take
 from workflow_server.definition.resource import Resource
@@ -59,7 +60,10 @@ def test_events_are_read_from_classes_and_unions(annotation: Any, accepted: tupl
     assert read(annotation).accepted_events == accepted
 
 
-@pytest.mark.parametrize("annotation", [..., int, A | int, Any, set[A], list[int], type[A], TypeVar("T", bound=A)])
+@pytest.mark.parametrize(
+    "annotation",
+    [..., int, A | int, Any, set[A], list[int], list, List, type[A], TypeVar("T", bound=A)],  # noqa: UP006
+)
 def test_a_step_needs_an_event(annotation: Any) -> None:
     with pytest.raises(
         WorkflowValidationError, match=r"at least one parameter annotated as type Event \(step W\.work\)"
@@ -186,6 +190,7 @@ def test_the_event_may_be_keyword_only() -> None:
         (Annotated[list[A], Collect()], (A,), All()),
         (Annotated[list[A | B] | None, "words", Collect(Take(2))], (A, B), Take(2)),
         (Annotated[list[A], Collect(Take(3))] | None, (A,), Take(3)),
+        (TypeAliasType("Three", Annotated[list[A], Collect(Take(3))]), (A,), Take(3)),
     ],
 )
 def test_a_list_of_events_is_collected(annotation: Any, accepted: tuple[type, ...], cardinality: Cardinality) -> None:

@@ -11,9 +11,7 @@ from workflow_server.events import Event
 
 def alternatives(annotation: Any) -> Iterator[Any]:
     """Yield the members of a union, with aliases and `Annotated` taken off."""
-    if type(annotation).__name__ == "TypeAliasType":  # `type X = A | B`, Python 3.12 and newer
-        yield from alternatives(annotation.__value__)
-        return
+    annotation = _without_alias(annotation)
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from alternatives(get_args(annotation)[0])
@@ -22,6 +20,13 @@ def alternatives(annotation: Any) -> Iterator[Any]:
             yield from alternatives(member)
     else:
         yield annotation
+
+
+def _without_alias(annotation: Any) -> Any:
+    """Return what `type X = …` (Python 3.12 and newer) stands for."""
+    while type(annotation).__name__ == "TypeAliasType":
+        annotation = annotation.__value__
+    return annotation
 
 
 def is_event_class(annotation: Any) -> bool:
@@ -43,13 +48,13 @@ def is_list(annotation: Any) -> bool:
 def listed_event_classes(annotation: Any) -> tuple[type[Event], ...]:
     """Return the event classes of `list[E]`, also beside `None`; none if the annotation is anything else."""
     members = [member for member in alternatives(annotation) if member is not type(None)]
-    if len(members) != 1 or get_origin(members[0]) is not list:
-        return ()
-    return event_classes(get_args(members[0])[0])
+    elements = get_args(members[0]) if len(members) == 1 and get_origin(members[0]) is list else ()
+    return event_classes(elements[0]) if elements else ()  # `typing.List` alone names none
 
 
 def notes_of(annotation: Any) -> Iterator[Any]:
     """Yield what `Annotated` puts beside a type, also where that is one member of a union."""
+    annotation = _without_alias(annotation)
     origin = get_origin(annotation)
     if origin is Annotated:
         held, *notes = get_args(annotation)
