@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -252,6 +253,7 @@ class Needs:
         whole: Annotated[Settings, ResourceConfig("config.json")],
         one: Annotated[int, Resource(lambda: 1)],
         two: Annotated[int, Resource(lambda: 2)],
+        three: Annotated[int, Resource(functools.cache(lambda: 3))],
     ) -> StopEvent: ...
 
 
@@ -260,7 +262,7 @@ def test_what_steps_and_factories_need_is_drawn_once() -> None:
     label = {node.id: node.label for node in graph.nodes}
     assert list(label.values()) == [
         *("a", "StartEvent", "A", "dict", "list", "Mine"),
-        *("b", "StopEvent", "Settings", "int", "int"),
+        *("b", "StopEvent", "Settings", "int", "int", "int"),
     ]
     assert [(label[edge.source], label[edge.target], edge.label) for edge in graph.edges if edge.label] == [
         ("dict", "list", "memory"),
@@ -270,6 +272,7 @@ def test_what_steps_and_factories_need_is_drawn_once() -> None:
         ("b", "Settings", "whole"),
         ("b", "int", "one"),
         ("b", "int", "two"),
+        ("b", "int", "three"),
     ]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import Any
 
 from pydantic import BaseModel
@@ -64,7 +63,7 @@ def _id(need: Need) -> str:
         kind, text = "resource", f"{getattr(source.factory, '__module__', '')}.{source.name}"
         if "<lambda>" in source.name:
             # All lambdas have one name, and those in annotations that are strings one place.
-            code = source.factory.__code__
+            code = inspect.unwrap(source.factory).__code__
             text += f":{code.co_firstlineno}:{code.co_code.hex()}:{code.co_consts}:{code.co_names}"
     return f"{kind}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
@@ -74,7 +73,7 @@ def _node(need: Need) -> ResourceNode:
     if isinstance(source, ResourceConfig):
         return WorkflowResourceConfigNode(
             id=_id(need),
-            label=source.label or kind or PurePath(source.config_file).name,
+            label=source.label or kind,
             type_name=kind,
             config_file=source.config_file,
             path_selector=source.path_selector,
@@ -84,7 +83,7 @@ def _node(need: Need) -> ResourceNode:
     file, line = _file_and_line(source)
     return WorkflowResourceNode(
         id=_id(need),
-        label=kind or source.name,
+        label=kind,
         type_name=kind,
         getter_name=source.name,
         source_file=file,
@@ -93,7 +92,7 @@ def _node(need: Need) -> ResourceNode:
     )
 
 
-def _name_of(annotation: Any) -> str | None:
+def _name_of(annotation: Any) -> str:
     return getattr(annotation, "__name__", None) or str(annotation)
 
 
