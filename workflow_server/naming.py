@@ -108,13 +108,22 @@ def resolve(name: str) -> type:
     types, imports = _scope.get()
     if types is not None and (declared := types.find(name)) is not None:
         return declared
-    module_name, _, short = name.rpartition(".")
-    if not imports and module_name not in _ALWAYS_KNOWN:
+    if not imports and name.rpartition(".")[0] not in _ALWAYS_KNOWN:
         raise LookupError(f"{name} is not among the declared types")
-    try:
-        found = getattr(importlib.import_module(_PRIVATE_MODULES.get(module_name, module_name)), short)
-    except Exception as error:  # importing runs code of users; names that are none raise anything, too
-        raise LookupError(f"{name} can't be imported: {error}") from error
+    found = imported(name)
     if not isinstance(found, type):
         raise LookupError(f"{name} is not a class")
     return found
+
+
+def imported(name: str) -> object:
+    """Return what its module calls `name`, whatever limits `resolve`.
+
+    Raises:
+        LookupError: It can't be imported.
+    """
+    module_name, _, short = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(_PRIVATE_MODULES.get(module_name, module_name)), short)
+    except Exception as error:  # importing runs code of users; names that are none raise anything, too
+        raise LookupError(f"{name} can't be imported: {error}") from error

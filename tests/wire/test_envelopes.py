@@ -216,6 +216,7 @@ def test_a_short_name_is_enough_among_the_registered() -> None:
         ),
         (_received("no_such_module.A", "A", {}), (), "Event type no_such_module.A can't be imported: No module"),
         (_received("Bare", "Bare", {}), (), "Event type Bare can't be imported"),
+        (_received("..A", "A", {}), (), r"Event type \.\.A can't be imported"),
         (_received("os.getcwd", "getcwd", {}), (), "Invalid event type: os.getcwd"),
         (_received("collections.OrderedDict", "OrderedDict", {}), (), "Invalid event type: collections.OrderedDict"),
         (_received(NAME, "Base", {"x": "w"}), (Base,), "Failed to deserialize event: Base.x: Input should be"),

@@ -14,7 +14,6 @@ Names are looked up among declared classes and never imported for a client.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -30,13 +29,11 @@ from workflow_server.events import (
     StopEvent,
     ancestors,
 )
-from workflow_server.naming import PUBLIC_MODULES, TypeTable, qualified_name
+from workflow_server.naming import TypeTable, imported, qualified_name
 from workflow_server.wire.strict_json import read_json
 
 _BASIC = (StartEvent, StopEvent, InputRequiredEvent, HumanResponseEvent)
 """Classes that every envelope may hold, whatever is declared."""
-
-_REAL_MODULES = {public: real for real, public in PUBLIC_MODULES.items()}
 
 
 class EventValidationError(WorkflowError):
@@ -172,11 +169,10 @@ def _find(table: TypeTable, qualified: str | None, short: str | None) -> type[Ev
 
 
 def _import_event(name: str) -> type[Event] | None:
-    module, _, short = name.rpartition(".")
     try:
-        found = getattr(importlib.import_module(_REAL_MODULES.get(module, module)), short, None)
-    except (ImportError, ValueError) as error:
-        raise EventValidationError(f"Event type {name} can't be imported: {error}") from error
+        found = imported(name)
+    except LookupError as error:
+        raise EventValidationError(f"Event type {error}") from error
     return found if isinstance(found, type) and issubclass(found, Event) else None
 
 
