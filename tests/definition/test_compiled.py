@@ -370,16 +370,13 @@ def handled(**rules: dict[str, Any]) -> Any:
 
 def test_a_wildcard_handles_what_nobody_names_and_no_handler() -> None:
     definition = handled(any_failure={}, of_two={"for_steps": ["two"]}, of_none={"for_steps": []})
-    assert definition.handler_of("one").name == "any_failure"
-    assert definition.handler_of("two").name == "of_two"
-    assert definition.handler_of("any_failure") is None
-    assert definition.handler_of("of_two") is None
+    assert definition.handlers == {"one": "any_failure", "two": "of_two"}
 
 
 def test_without_a_wildcard_only_the_named_are_handled() -> None:
     definition = handled(of_two={"for_steps": ["two"]})
-    assert definition.handler_of("one") is None
-    assert definition.handler_of("two").config.catches.max_recoveries == 1
+    assert definition.handlers == {"two": "of_two"}
+    assert definition.steps["of_two"].config.catches.max_recoveries == 1
 
 
 @pytest.mark.parametrize(

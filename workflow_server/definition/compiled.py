@@ -60,7 +60,7 @@ class Definition:
     state_types: tuple[type[BaseModel], ...]
     """Every `State` of a `Context[State]` annotation."""
     handlers: Mapping[str, str]
-    """For each step whose failures have a handler, the handler's name."""
+    """For each step whose failures have a `catch_error` handler, the handler's name; a handler itself has none."""
 
     @cached_property
     def state_type(self) -> type[BaseModel] | None:
@@ -89,11 +89,6 @@ class Definition:
         ) or any(
             issubclass(one, HumanResponseEvent) for step in self.steps.values() for one in step.config.accepted_events
         )
-
-    def handler_of(self, step_name: str) -> StepDefinition | None:
-        """Return the `catch_error` handler for failures of `step_name`; a handler itself has none."""
-        name = self.handlers.get(step_name)
-        return None if name is None else self.steps[name]
 
 
 def compile_definition(
