@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from play import raised, run
@@ -378,68 +379,33 @@ async def what_a_handler_learns() -> Any:
     return await run(Learns())
 
 
+class Goes(Workflow):
+    @step
+    async def go(self, ev: StartEvent) -> StopEvent:
+        return StopEvent()
+
+
+def begin_with_handlers(**rules: list[str] | None) -> None:
+    """Begin a workflow with a handler for each of `rules`, which say whose failures it takes."""
+    handlers: dict[str, Any] = {}
+    for name, for_steps in rules.items():
+
+        async def rescue(self: Any, ev: StepFailedEvent) -> StopEvent:
+            return StopEvent()
+
+        rescue.__name__, rescue.__qualname__ = name, f"Handled.{name}"
+        handlers[name] = catch_error(for_steps=for_steps)(rescue)
+    type(Workflow)("Handled", (Goes,), handlers)(disable_validation=True).run()
+
+
 async def handlers_that_contradict_each_other() -> Any:
-    def covers_handler() -> None:
-        class Covers(Workflow):
-            @step
-            async def go(self, ev: StartEvent) -> StopEvent:
-                return StopEvent()
-
-            @catch_error(for_steps=["go"])
-            async def one(self, ev: StepFailedEvent) -> StopEvent:
-                return StopEvent()
-
-            @catch_error(for_steps=["one"])
-            async def two(self, ev: StepFailedEvent) -> StopEvent:
-                return StopEvent()
-
-        Covers(disable_validation=True).run()
-
-    def two_owners() -> None:
-        class Twice(Workflow):
-            @step
-            async def go(self, ev: StartEvent) -> StopEvent:
-                return StopEvent()
-
-            @catch_error(for_steps=["go"])
-            async def one(self, ev: StepFailedEvent) -> StopEvent:
-                return StopEvent()
-
-            @catch_error(for_steps=["go"])
-            async def two(self, ev: StepFailedEvent) -> StopEvent:
-                return StopEvent()
-
-        Twice(disable_validation=True).run()
-
-    def unknown() -> None:
-        class Unknown(Workflow):
-            @step
-            async def go(self, ev: StartEvent) -> StopEvent:
-                return StopEvent()
-
-            @catch_error(for_steps=["nowhere"])
-            async def one(self, ev: StepFailedEvent) -> StopEvent:
-                return StopEvent()
-
-        Unknown(disable_validation=True).run()
-
-    def wildcards() -> None:
-        class Wildcards(Workflow):
-            @step
-            async def go(self, ev: StartEvent) -> StopEvent:
-                return StopEvent()
-
-            @catch_error
-            async def one(self, ev: StepFailedEvent) -> StopEvent:
-                return StopEvent()
-
-            @catch_error
-            async def two(self, ev: StepFailedEvent) -> StopEvent:
-                return StopEvent()
-
-        Wildcards(disable_validation=True).run()
-
-    gave = {case.__name__: raised(case) for case in (covers_handler, two_owners, unknown, wildcards)}
+    cases: dict[str, dict[str, list[str] | None]] = {
+        "covers_handler": {"one": ["go"], "two": ["one"]},
+        "two_owners": {"one": ["go"], "two": ["go"]},
+        "unknown": {"one": ["nowhere"]},
+        "wildcards": {"one": None, "two": None},
+    }
+    gave = {name: raised(partial(begin_with_handlers, **rules)) for name, rules in cases.items()}
     gave["for_steps"] = raised(lambda: catch_error(for_steps="go"))[:1]  # type: ignore[arg-type]
     gave["for_steps of numbers"] = raised(lambda: catch_error(for_steps=[1]))[:1]  # type: ignore[list-item]
     gave["max_recoveries"] = raised(lambda: catch_error(max_recoveries=0))[:1]
