@@ -4,7 +4,8 @@ A strategy is any callable `(attempts, *, seed=None) -> seconds`; `attempts` cou
 add up, with `+` and with `sum`. The names and the values are those of the tenacity library.
 
 Draws follow from the seed alone: whoever asks again with the same seed gets the same delay. The engine gives
-one for each failure. Without a seed, each draw takes the next number of a sequence, so that no two are alike.
+one for each failure. Without a seed, as from a policy that does not pass its own on, each draw takes the next
+number of a sequence: no two of a process are alike, but all processes draw alike, as nothing here asks for randomness.
 """
 
 from __future__ import annotations
