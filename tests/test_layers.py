@@ -101,7 +101,8 @@ LINES_OF_FUNCTION = 40
 
 LONG_MODULES: Mapping[str, str] = {
     "client.client": "one class, each method with its arguments and documentation, and a line of code or two",
-    "events": "one vocabulary: all built-in events with the model they share; mostly declarations and their docstrings",
+    "events": "one vocabulary with what its fields are made of: outside it is all called `workflows.events.X`, and "
+    "`naming` finds that in one module",
 }
 LONG_FUNCTIONS: Mapping[str, str] = {
     "api.render.render": "one flat match over all outcomes, a line or two each",
