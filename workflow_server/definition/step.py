@@ -21,6 +21,7 @@ from workflow_server.definition.resource import Need
 from workflow_server.definition.retry import RetryPolicy
 from workflow_server.definition.signature import Signature, inspect_step
 from workflow_server.definition.step_checks import (
+    StepGraphCheck,
     check_execution,
     is_list_of_names,
     is_positive_int,
@@ -29,9 +30,6 @@ from workflow_server.definition.step_checks import (
 )
 from workflow_server.errors import WorkflowValidationError
 from workflow_server.events import Event, StepFailedEvent
-
-StepGraphCheck = Literal["reachability", "dead_end"]
-"""Checks of the graph that a single step may opt out of."""
 
 WorkflowGraphCheck = Literal["reachability", "terminal_event", "dead_end"]
 """Checks of the graph that a workflow may opt out of."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Literal, cast, get_args
 
 from workflow_server.errors import WorkflowValidationError
 
-_STEP_CHECKS = ("reachability", "dead_end")
+StepGraphCheck = Literal["reachability", "dead_end"]
+"""Checks of the graph that a single step may opt out of."""
+
+_STEP_CHECKS: tuple[str, ...] = get_args(StepGraphCheck)
 
 
 def is_positive_int(value: object) -> bool:
