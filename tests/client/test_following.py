@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from workflow_server.client import WorkflowClient
 from workflow_server.client.calls import Calls
-from workflow_server.client.following import Follower, Frames, Patience
+from workflow_server.client.following import Follower, Frames
+from workflow_server.client.patience import Breaks, Patience
 from workflow_server.client.polling import Polls
 from workflow_server.events import Event, StartEvent
 from workflow_server.http.frames import sse_comment, sse_frame, sse_id, sse_retry
@@ -31,11 +32,16 @@ def frame(sequence: int, type: str = "A", **value: Any) -> bytes:
 
 
 def follower(after: Any = -1, **patience: Any) -> Follower:
-    return Follower(Calls("raise"), "h", False, after, Patience(**patience), Random(1))
+    return Follower(Calls("raise"), "h", False, after, None, Breaks(Patience(**patience), Random(1)))
 
 
 def fed(one: Follower, data: bytes) -> list[Any]:
-    return [(sequence, event.type) for sequence, event in one.feed(data)]
+    return [(one.after, event.type) for event in one.feed(data)]
+
+
+def broken_off(one: Follower) -> float:
+    assert one.opened(200)
+    return one.broken()
 
 
 TEXTS = st.lists(st.tuples(st.text(st.characters(codec="utf-8")), st.integers(0, 99)), max_size=4)
@@ -57,7 +63,7 @@ def test_what_comes_twice_is_dropped_and_what_is_cut_comes_again() -> None:
     one = follower()
     assert one.opened(200)
     assert fed(one, frame(0) + frame(2)[:-5]) == [(0, "A")]
-    one.broken(connected=True)
+    one.broken()
     assert dict(one.call().query)["after_sequence"] == "0"
     assert one.opened(200)
     assert fed(one, frame(0) + frame(2) + frame(2) + frame(1)) == [(2, "A")]
@@ -68,7 +74,7 @@ def test_what_comes_twice_is_dropped_and_what_is_cut_comes_again() -> None:
 def test_204_is_the_end_and_a_body_that_ends_is_not() -> None:
     one = follower(7)
     assert one.opened(200)
-    one.broken(connected=True)
+    one.broken()
     assert not one.over
     assert not one.opened(204)
     assert one.over
@@ -86,18 +92,19 @@ def test_now_becomes_a_number_when_the_server_tells_it() -> None:
 
 def test_pauses_grow_until_an_event_comes_and_tries_are_counted() -> None:
     one = follower(first=1.0, longest=4.0, attempts=2)
-    pauses = [one.broken(connected=True) for _ in range(9)]
+    pauses = [broken_off(one) for _ in range(9)]
     assert all(0 <= pause <= bound for pause, bound in zip(pauses, [1, 2, 4, 4, 4, 4, 4, 4, 4], strict=True))
     assert len(set(pauses)) == 9, "drawn by lot"
     one.opened(200)
     fed(one, frame(1))
-    assert one.broken(connected=True) <= 1
-    one.broken(connected=False)
-    one.broken(connected=False)
+    assert one.broken() <= 1
+    one.broken()
+    one.broken()
     with pytest.raises(ConnectionError, match="Failed to connect to event stream after 2 attempts"):
-        one.broken(connected=False)
+        one.broken()
     one.opened(200)
-    one.broken(connected=False)
+    one.broken()
+    one.broken()
 
 
 @pytest.mark.parametrize(
@@ -120,7 +127,7 @@ async def test_arguments_of_a_wait(arguments: dict[str, Any], wrong: str) -> Non
     [("constant", [1, 1, 1, 1]), ("linear", [1, 2, 3, 3]), ("exponential", [1, 2, 3, 3])],
 )
 def test_how_a_server_without_a_wait_is_asked(backoff: Any, pauses: list[float]) -> None:
-    polls = Polls("h", 100.0, 1.0, 3.0, backoff, now=0.0)
+    polls = Polls("h", 100.0, 1.0, 3.0, backoff, Breaks(), now=0.0)
     assert polls.ask(0.0) == 30.0
     assert [polls.pause(0.1) for _ in range(4)] == pauses
     assert polls.ask(90.0) == 10.0
@@ -191,6 +198,15 @@ async def test_what_it_can_not_send() -> None:
             await run("w", context=object())
     with pytest.raises(ValueError, match="Error while serializing the provided event: "):
         await client.send_event("h", StartEvent(a=object()))
+
+
+async def test_a_filter_that_there_is_not_is_a_mistake() -> None:
+    server = Recorder(body={"handlers": [RUNNING]})
+    with pytest.raises(TypeError, match="handlers can't be filtered by colour"):
+        await server.client.get_handlers(colour="red")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="handlers can't be filtered by colour"):
+        WorkflowClient.sync(base_url="http://t").get_handlers(colour="red")  # type: ignore[call-arg]
+    assert server.asked == []
 
 
 async def test_an_error_shows_the_beginning_of_the_answer() -> None:

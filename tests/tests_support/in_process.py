@@ -14,8 +14,8 @@ from workflow_server import WorkflowServer
 
 
 @asynccontextmanager
-async def serving(server: WorkflowServer) -> AsyncGenerator[httpx.AsyncClient]:
-    """Serve on a free port of the loopback for the length of the block; yield a client for it."""
+async def serving(server: WorkflowServer, port: int = 0) -> AsyncGenerator[httpx.AsyncClient]:
+    """Serve on the loopback, by default on a free port, for the length of the block; yield a client for it."""
     listening = anyio.Event()
     found: list[str] = []
 
@@ -24,7 +24,7 @@ async def serving(server: WorkflowServer) -> AsyncGenerator[httpx.AsyncClient]:
         listening.set()
 
     async def serve() -> None:
-        await server.serve(host="127.0.0.1", port=0, on_listening=note)
+        await server.serve(host="127.0.0.1", port=port, on_listening=note)
 
     with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:

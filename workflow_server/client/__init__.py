@@ -6,7 +6,7 @@ It needs httpx, which comes with `pip install 'workflow-server[client]'`.
 from __future__ import annotations
 
 from workflow_server.client.client import WorkflowClient
-from workflow_server.client.following import Patience
+from workflow_server.client.patience import Patience
 from workflow_server.client.streams import Events, EventStream
 from workflow_server.client.sync import SyncWorkflowClient
 from workflow_server.client.sync_streams import SyncEvents

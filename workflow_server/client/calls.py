@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, cast
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -37,6 +37,15 @@ M = TypeVar("M", bound=BaseModel)
 
 Failures = Literal["raise", "return"]
 Texts = str | Sequence[str] | None
+
+
+class Filters(TypedDict, total=False):
+    """Only handlers in such a phase, started between two times (ISO 8601), with an id that begins so."""
+
+    phase: Texts
+    started_after: str | None
+    started_before: str | None
+    q: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +168,26 @@ class Calls:
         read = _handler(result_type)
         return Call("GET", _path("handlers", handler_id), read, query, takes=wait, failed_run=self._values)
 
-    def handlers(self, **filters: Any) -> Call[HandlersListResponse]:
-        """Which handlers are there? `None` is no filter, a list is an alternative."""
+    def handlers(
+        self,
+        status: Texts,
+        workflow_name: Texts,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **filters: Unpack[Filters],
+    ) -> Call[HandlersListResponse]:
+        """Which handlers are there? `None` is no filter, a list holds alternatives.
+
+        Raises:
+            TypeError: There is no such filter.
+        """
+        if unknown := filters.keys() - Filters.__annotations__.keys():
+            raise TypeError(f"handlers can't be filtered by {', '.join(sorted(unknown))}")
+        given = {"status": status, "workflow_name": workflow_name, **filters, "limit": limit, "cursor": cursor}
         query: list[tuple[str, str]] = []
-        for name, value in filters.items():
-            values = [] if value is None else [value] if isinstance(value, str | int | float) else list(value)
+        for name, value in given.items():
+            values = [] if value is None else [value] if isinstance(value, str | int) else cast("Sequence[str]", value)
             query += [(name, str(one)) for one in values]
         return Call("GET", "/handlers", HandlersListResponse.model_validate_json, tuple(query))
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
-from random import Random
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 import anyio
 
-from workflow_server.client.calls import Call, Calls, Failures, Texts
-from workflow_server.client.connecting import Verification, check_one, need_httpx, read_answer, request_for
-from workflow_server.client.following import Cursor, Follower, Patience
+from workflow_server.client.calls import Call, Calls, Failures, Filters, Texts
+from workflow_server.client.connecting import Connections, is_break, need_httpx, read_answer, request_for
+from workflow_server.client.following import Cursor, Follower
+from workflow_server.client.patience import Breaks, Patience
 from workflow_server.client.polling import Backoff, Polls
 from workflow_server.client.streams import Events, EventStream
 from workflow_server.client.sync import SyncWorkflowClient
-from workflow_server.client.typed import TypedHandler, load_event
+from workflow_server.client.typed import TypedHandler
 from workflow_server.events import Event, EventType, StartEvent
 from workflow_server.wire.envelopes import EventEnvelopeWithMetadata
 from workflow_server.wire.models import (
@@ -68,11 +66,7 @@ class WorkflowClient:
         base_url: str | None = None,
         failures: Failures = "raise",
     ) -> None:
-        check_one(httpx_client, base_url)
-        need_httpx()
-        self._given = httpx_client
-        self._base_url = base_url
-        self._verification = Verification()
+        self._connections = Connections(httpx_client, base_url, need_httpx().AsyncClient)
         self._calls = Calls(failures)
 
     @staticmethod
@@ -82,24 +76,13 @@ class WorkflowClient:
         """Return a client for programs without an event loop; the arguments are those of the class."""
         return SyncWorkflowClient(httpx_client=httpx_client, base_url=base_url, failures=failures)
 
-    def _lend(self) -> tuple[httpx.AsyncClient, bool]:
-        if self._given is not None:
-            return self._given, False
-        httpx = need_httpx()
-        return httpx.AsyncClient(base_url=self._base_url or "", verify=self._verification.context), True
-
-    @asynccontextmanager
-    async def _borrow(self) -> AsyncGenerator[tuple[httpx.AsyncClient, bool]]:
-        client, own = self._lend()
+    async def _ask(self, call: Call[T]) -> T:
+        client, own = self._connections.lend()
         try:
-            yield client, own
+            return read_answer(call, await client.send(request_for(call, client, own=own)))
         finally:
             if own:
                 await client.aclose()
-
-    async def _ask(self, call: Call[T]) -> T:
-        async with self._borrow() as (client, own):
-            return read_answer(call, await client.send(request_for(call, client, own=own)))
 
     # The server and its workflows
 
@@ -211,6 +194,7 @@ class WorkflowClient:
         poll_interval: float = 0.5,
         max_poll_interval: float = 5.0,
         backoff: Backoff = "linear",
+        patience: Patience | None = None,
         result_type: None = None,
     ) -> HandlerData: ...
     @overload
@@ -222,6 +206,7 @@ class WorkflowClient:
         poll_interval: float = 0.5,
         max_poll_interval: float = 5.0,
         backoff: Backoff = "linear",
+        patience: Patience | None = None,
         result_type: type[R],
     ) -> TypedHandler[R]: ...
     async def wait_for_handler(
@@ -232,11 +217,13 @@ class WorkflowClient:
         poll_interval: float = 0.5,
         max_poll_interval: float = 5.0,
         backoff: Backoff = "linear",
+        patience: Patience | None = None,
         result_type: Any = None,
     ) -> Any:
         """Return a handler when its run is over.
 
-        The server is asked to answer only then. One that doesn't know how is asked again and again.
+        The server is asked to answer only then. One that doesn't know how is asked again and again, and so is one that
+        goes away in the meantime, as in a restart.
 
         Args:
             handler_id: Whose run.
@@ -244,63 +231,67 @@ class WorkflowClient:
             poll_interval: Seconds before asking again, where the server answers at once.
             max_poll_interval: What these pauses grow to.
             backoff: How they grow: not at all, by `poll_interval`, or to twice as much.
+            patience: How to go on when the server is away.
             result_type: As in `run_workflow`.
 
         Raises:
             TimeoutError: The time is over, the run isn't.
             ValueError: An argument can't be meant.
         """
-        polls = Polls(handler_id, timeout, poll_interval, max_poll_interval, backoff, anyio.current_time())
+        breaks = Breaks(patience)
+        polls = Polls(handler_id, timeout, poll_interval, max_poll_interval, backoff, breaks, anyio.current_time())
         while True:
-            handler = await self._ask(self._calls.handler(handler_id, result_type, polls.ask(anyio.current_time())))
-            if is_status_completed(handler.status):
-                return handler
-            await anyio.sleep(polls.pause(anyio.current_time()))
+            try:
+                handler = await self._ask(self._calls.handler(handler_id, result_type, polls.ask(anyio.current_time())))
+            except need_httpx().HTTPError as error:
+                pause = polls.broken(anyio.current_time()) if is_break(error, breaks.patience) else None
+                if pause is None:
+                    raise
+            else:
+                if is_status_completed(handler.status):
+                    return handler
+                pause = polls.pause(anyio.current_time())
+            await anyio.sleep(pause)
 
     async def get_handlers(
         self,
         status: Texts = None,
         workflow_name: Texts = None,
         *,
-        phase: Texts = None,
-        started_after: str | None = None,
-        started_before: str | None = None,
-        q: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        **filters: Unpack[Filters],
     ) -> HandlersListResponse:
         """Return handlers: all that match in the order of starting or, with `limit` or `cursor`, a page, newest first.
 
         Args:
-            status: Only such; a list holds alternatives, as in the next two.
-            workflow_name: Only of these workflows.
-            phase: Only in such a phase.
-            started_after: Only those started after this time (ISO 8601).
-            started_before: Only those started before it.
-            q: Only those whose id begins so.
+            status: Only such; a list holds alternatives, as in `workflow_name` and `phase`.
+            workflow_name: Only of this workflow.
             limit: How many at most, up to 1,000.
             cursor: The page before said it, as `next_cursor`.
+            **filters: `phase`, `started_after` and `started_before` (ISO 8601), and `q`, what the id begins with.
         """
-        filters = {
-            "status": status,
-            "workflow_name": workflow_name,
-            "phase": phase,
-            "started_after": started_after,
-            "started_before": started_before,
-            "q": q,
-        }
-        return await self._ask(self._calls.handlers(**filters, limit=limit, cursor=cursor))
+        return await self._ask(self._calls.handlers(status, workflow_name, limit=limit, cursor=cursor, **filters))
 
-    async def iter_handlers(self, *, page_size: int = 100, **filters: Any) -> AsyncIterator[HandlerData]:
+    async def iter_handlers(
+        self,
+        status: Texts = None,
+        workflow_name: Texts = None,
+        *,
+        page_size: int = 100,
+        **filters: Unpack[Filters],
+    ) -> AsyncIterator[HandlerData]:
         """Yield all handlers that match, newest first, asking for a page at a time.
 
         Args:
+            status: As in `get_handlers`.
+            workflow_name: Likewise.
             page_size: How many to ask for at once.
-            **filters: Those of `get_handlers`.
+            **filters: As in `get_handlers`.
         """
         cursor: str | None = None
         while True:
-            page = await self.get_handlers(**filters, limit=page_size, cursor=cursor)
+            page = await self.get_handlers(status, workflow_name, limit=page_size, cursor=cursor, **filters)
             for handler in page.handlers:
                 yield handler
             cursor = page.next_cursor
@@ -389,7 +380,7 @@ class WorkflowClient:
             registry: Classes of events: such are yielded as themselves, all others in their envelopes.
             patience: How to take up a broken stream.
         """
-        return self._follow(handler_id, include_internal_events, after_sequence, patience or Patience(), registry)
+        return self._follow(handler_id, include_internal_events, after_sequence, registry, patience)
 
     def get_workflow_events(
         self,
@@ -407,16 +398,15 @@ class WorkflowClient:
             max_reconnect_attempts: How many tries to connect may fail in a row after the first.
         """
         patience = Patience(attempts=max_reconnect_attempts, silence=None, errors_break=False)
-        return EventStream(self._follow(handler_id, include_internal_events, after_sequence, patience, None))
+        return EventStream(self._follow(handler_id, include_internal_events, after_sequence, None, patience))
 
     def _follow(
         self,
         handler_id: str,
         include_internal: bool,
         after: Cursor,
-        patience: Patience,
         registry: Sequence[EventType] | None,
+        patience: Patience | None,
     ) -> Events[Any]:
-        random = Random()  # noqa: S311  # draws pauses, no secrets
-        follower = Follower(self._calls, handler_id, include_internal, after, patience, random)
-        return Events(self._lend, follower, partial(load_event, registry=registry))
+        follower = Follower(self._calls, handler_id, include_internal, after, registry, Breaks(patience))
+        return Events(self._connections, follower)

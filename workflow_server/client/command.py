@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_server.client.connecting import need_httpx
-from workflow_server.client.following import Patience
+from workflow_server.client.patience import Patience
 from workflow_server.client.sync import SyncWorkflowClient
 from workflow_server.wire.envelopes import EventEnvelopeWithMetadata
 from workflow_server.wire.models import HandlerData

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from workflow_server.client.calls import Call
+from workflow_server.client.following import Follower
+from workflow_server.client.patience import Patience
 
 if TYPE_CHECKING:
     import httpx
 
 T = TypeVar("T")
+C = TypeVar("C")
 
 MARGIN = 10.0
 """Seconds that an answer may take beyond what the server was asked to wait."""
 
 SHOWN = 200
 """Characters of an answer that an error shows."""
+
+AWAY = (429, 502, 503, 504)
+"""Answers, often a proxy's, that are likely to be another one in a moment."""
 
 
 def need_httpx() -> ModuleType:
@@ -33,30 +40,36 @@ def need_httpx() -> ModuleType:
     return httpx
 
 
-def check_one(httpx_client: object | None, base_url: str | None) -> None:
-    """Check that a client is told where the server is, once.
+class Connections(Generic[C]):
+    """Lends what sends requests: the httpx client that a program brought along, or for each use one of our own.
+
+    Args:
+        given: That of the program.
+        base_url: The server's URL, instead.
+        make: Makes one of our own.
 
     Raises:
-        ValueError: It isn't, or twice.
+        ValueError: Neither or both of the first two are given.
     """
-    if httpx_client is None and base_url is None:
-        raise ValueError("Either httpx_client or base_url must be provided")
-    if httpx_client is not None and base_url is not None:
-        raise ValueError("Only one of httpx_client or base_url must be provided")
 
+    def __init__(self, given: C | None, base_url: str | None, make: Callable[..., C]) -> None:
+        if given is None and base_url is None:
+            raise ValueError("Either httpx_client or base_url must be provided")
+        if given is not None and base_url is not None:
+            raise ValueError("Only one of httpx_client or base_url must be provided")
+        self._given = given
+        self._base_url = base_url
+        self._make = make
+        self._certificates: ssl.SSLContext | None = None
+        """Read once, because that takes longer than a request."""
 
-class Verification:
-    """The certificates that connections are checked with: read once, because that takes longer than a request."""
-
-    def __init__(self) -> None:
-        self._context: ssl.SSLContext | None = None
-
-    @property
-    def context(self) -> ssl.SSLContext:
-        """What httpx takes as `verify`."""
-        context = self._context or need_httpx().create_ssl_context()
-        self._context = context
-        return context
+    def lend(self) -> tuple[C, bool]:
+        """Return a client, and whether it is our own, to be closed after use."""
+        if self._given is not None:
+            return self._given, False
+        if self._certificates is None:
+            self._certificates = need_httpx().create_ssl_context()
+        return self._make(base_url=self._base_url, verify=self._certificates), True
 
 
 def request_for(call: Call[Any], client: httpx.AsyncClient | httpx.Client, *, own: bool) -> httpx.Request:
@@ -110,3 +123,27 @@ def status_error(response: httpx.Response) -> httpx.HTTPStatusError:
     )
     error: httpx.HTTPStatusError = need_httpx().HTTPStatusError(text, request=request, response=response)
     return error
+
+
+def is_break(error: Any, patience: Patience) -> bool:
+    """Tell whether an error of httpx says no more than that the server, or the way to it, is away for now."""
+    httpx = need_httpx()
+    if isinstance(error, httpx.HTTPStatusError):
+        return patience.errors_break and error.response.status_code in AWAY
+    if isinstance(error, httpx.TimeoutException):
+        return patience.errors_break
+    return isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
+
+
+def check_break(error: Exception, follower: Follower) -> None:
+    """Check that a stream which ended by `error` may go on.
+
+    Raises:
+        TimeoutError: It was a timeout, for which there is no patience.
+        Exception: `error` itself, if waiting is no help.
+    """
+    if is_break(error, follower.patience):
+        return
+    if isinstance(error, need_httpx().TimeoutException):
+        raise TimeoutError(f"Timeout waiting for events from handler {follower.handler_id}") from error
+    raise error

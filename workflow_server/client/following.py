@@ -11,12 +11,13 @@ Source of the framing: HTML Living Standard, 9.2.6.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from random import Random
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 from workflow_server.client.calls import Call, Calls
+from workflow_server.client.patience import Breaks
+from workflow_server.client.typed import load_event
+from workflow_server.events import EventType
 from workflow_server.wire.envelopes import EventEnvelopeWithMetadata
 
 Cursor = int | Literal["now"]
@@ -24,27 +25,6 @@ Cursor = int | Literal["now"]
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _SEQUENCE = re.compile(r"-?[0-9]{1,18}")
 _BOM = b"\xef\xbb\xbf"
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How a broken stream is taken up again. Times are seconds.
-
-    Attributes:
-        attempts: How many tries to connect may fail in a row.
-        first: The longest pause before the first try; each pause is drawn by lot, so that clients don't come in step.
-        longest: The longest pause of all; before that each one is up to twice as long as the one before.
-        silence: A connection without a byte for so long counts as broken; `None` for never. A server of ours
-            sends a heartbeat every 15 seconds.
-        errors_break: Whether timeouts, and answers of proxies that have no server for now, count as broken
-            connections; else they are errors at once.
-    """
-
-    attempts: int = 10
-    first: float = 0.25
-    longest: float = 5.0
-    silence: float | None = 60.0
-    errors_break: bool = True
 
 
 class Follower:
@@ -55,8 +35,8 @@ class Follower:
         handler_id: The run's handler.
         include_internal: Whether internal events are wanted.
         after: The sequence after which to begin.
-        patience: How to go on after a break.
-        random: Draws the pauses.
+        registry: Classes of events that are yielded as themselves; `None` for all events in their envelopes.
+        breaks: How to go on after a break.
     """
 
     def __init__(
@@ -65,23 +45,21 @@ class Follower:
         handler_id: str,
         include_internal: bool,
         after: Cursor,
-        patience: Patience,
-        random: Random,
+        registry: Sequence[EventType] | None,
+        breaks: Breaks,
     ) -> None:
         self.handler_id = handler_id
         self.after: Cursor = after
-        """The sequence of the last event that was read."""
-        self.patience = patience
+        """The sequence of the last event that was yielded."""
+        self.patience = breaks.patience
         self.over = False
         """Whether nothing more comes."""
         self._calls = calls
         self._include_internal = include_internal
-        self._random = random
+        self._registry = registry
+        self._breaks = breaks
         self._frames = Frames()
-        self._failed = 0
-        """Tries to connect that failed in a row."""
-        self._barren = 0
-        """Breaks without an event between them."""
+        self._connected = False
 
     def call(self) -> Call[bytes]:
         """Return what to ask for next."""
@@ -97,16 +75,14 @@ class Follower:
         if status == 404:
             raise ValueError("Handler not found")
         self.over = status == 204
-        if status == 200:
-            self._failed = 0
-        return status == 200
+        self._connected = status == 200
+        return self._connected
 
-    def is_break(self, status: int) -> bool:
-        """Tell whether an answer says no more than that the server is away for now."""
-        return self.patience.errors_break and status in (429, 502, 503, 504)
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """Take bytes of the body and yield the events that are complete with them.
 
-    def feed(self, data: bytes) -> Iterator[tuple[int | None, EventEnvelopeWithMetadata]]:
-        """Take bytes of the body and yield the events that are complete with them, each with its sequence."""
+        Whoever stops in the middle takes up the iterator again before the next bytes.
+        """
         for id, text in self._frames.feed(data):
             sequence = int(id) if id and _SEQUENCE.fullmatch(id) else None
             if text is None:
@@ -118,22 +94,20 @@ class Follower:
             event = EventEnvelopeWithMetadata.model_validate_json(text)
             self.after = self.after if sequence is None else sequence
             self.over = event.type == "StopEvent" or "StopEvent" in (event.types or ())
-            self._barren = 0
-            yield sequence, event
+            self._breaks.heard()
+            yield load_event(event, self._registry)
 
-    def broken(self, *, connected: bool) -> float:
-        """Take it that a connection has ended, or could not be made; return how many seconds to wait before the next.
+    def broken(self) -> float:
+        """Take it that the connection has ended, or could not be made; return how many seconds to wait before the next.
 
         Raises:
             ConnectionError: It has been tried often enough.
         """
-        if not connected:
-            self._failed += 1
-            if self._failed > self.patience.attempts:
-                raise ConnectionError(f"Failed to connect to event stream after {self.patience.attempts} attempts")
-        most = min(self.patience.longest, self.patience.first * 2.0 ** min(self._barren, 30))
-        self._barren += 1
-        return self._random.uniform(0.0, most)
+        pause = self._breaks.pause(connected=self._connected)
+        self._connected = False
+        if pause is None:
+            raise ConnectionError(f"Failed to connect to event stream after {self.patience.attempts} attempts")
+        return pause
 
 
 class Frames:

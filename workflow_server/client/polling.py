@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from workflow_server.client.patience import Breaks
+
 Backoff = Literal["constant", "linear", "exponential"]
 
 LONG_POLL = 30.0
@@ -22,6 +24,7 @@ class Polls:
         poll_interval: Seconds before the second question, where the server answers at once.
         max_poll_interval: What the pauses grow to.
         backoff: How they grow.
+        breaks: How to go on when the server is away.
         now: The time, in seconds.
 
     Raises:
@@ -35,6 +38,7 @@ class Polls:
         poll_interval: float,
         max_poll_interval: float,
         backoff: Backoff,
+        breaks: Breaks,
         now: float,
     ) -> None:
         if timeout is not None and timeout < 0:
@@ -54,6 +58,7 @@ class Polls:
         self._pause = poll_interval
         self._longest = max_poll_interval
         self._backoff = backoff
+        self._breaks = breaks
         self._asked = now
         self._wait = 0.0
 
@@ -69,13 +74,26 @@ class Polls:
         Raises:
             TimeoutError: The time is over.
         """
-        if self._end is not None and now >= self._end:
-            raise TimeoutError(f"Handler '{self._handler_id}' did not complete within {self._timeout} seconds")
+        self._breaks.heard()
         if now - self._asked >= _HONOURED * self._wait:
-            return 0.0
+            return self._within(0.0, now)
         pause = self._pause
         if self._backoff == "linear":
             self._pause = min(self._longest, self._pause + self._step)
         elif self._backoff == "exponential":
             self._pause = min(self._longest, self._pause * 2)
+        return self._within(pause, now)
+
+    def broken(self, now: float) -> float | None:
+        """Take it that the server was away; return the seconds before the next question, `None` after enough of them.
+
+        Raises:
+            TimeoutError: The time is over.
+        """
+        pause = self._breaks.pause(connected=False)
+        return None if pause is None else self._within(pause, now)
+
+    def _within(self, pause: float, now: float) -> float:
+        if self._end is not None and now >= self._end:
+            raise TimeoutError(f"Handler '{self._handler_id}' did not complete within {self._timeout} seconds")
         return pause if self._end is None else min(pause, self._end - now)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 
-from workflow_server.client.connecting import build, need_httpx, status_error
+from workflow_server.client.connecting import Connections, build, check_break, need_httpx, status_error
 from workflow_server.client.following import Cursor, Follower
 from workflow_server.runtime.loop import current_port
 from workflow_server.wire.envelopes import EventEnvelopeWithMetadata
@@ -33,19 +32,11 @@ class Events(AsyncIterator[E], Generic[E]):
         httpx.HTTPStatusError: The server refuses.
     """
 
-    def __init__(
-        self,
-        lend: Callable[[], tuple[httpx.AsyncClient, bool]],
-        follower: Follower,
-        load: Callable[[EventEnvelopeWithMetadata], E],
-    ) -> None:
-        self.last_sequence: Cursor = follower.after
-        """The sequence of the event that was returned last; whoever begins there later goes on where this ends."""
+    def __init__(self, connections: Connections[httpx.AsyncClient], follower: Follower) -> None:
         self._httpx = need_httpx()
-        self._lend = lend
+        self._connections = connections
         self._follower = follower
-        self._load = load
-        self._ready: deque[tuple[int | None, EventEnvelopeWithMetadata]] = deque()
+        self._arrived: Iterator[Any] = iter(())
         self._client: httpx.AsyncClient | None = None
         self._own = False
         self._response: httpx.Response | None = None
@@ -62,17 +53,20 @@ class Events(AsyncIterator[E], Generic[E]):
 
     async def __anext__(self) -> E:
         try:
-            while not self._ready:
+            while (event := next(self._arrived, None)) is None:
                 if self._closed or self._follower.over:
-                    await self.aclose()
                     raise StopAsyncIteration
                 await self._read()
         except BaseException:
             await self.aclose()
             raise
-        sequence, event = self._ready.popleft()
-        self.last_sequence = self.last_sequence if sequence is None else sequence
-        return self._load(event)
+        arrived: E = event
+        return arrived
+
+    @property
+    def last_sequence(self) -> Cursor:
+        """The sequence of the event that was returned last; whoever begins there later goes on where this ends."""
+        return self._follower.after
 
     async def aclose(self) -> None:
         """Let go of the connection. Doing so again does nothing."""
@@ -88,7 +82,7 @@ class Events(AsyncIterator[E], Generic[E]):
         if self._response is not None or self._follower.over:
             return
         if self._client is None:
-            self._client, self._own = self._lend()
+            self._client, self._own = self._connections.lend()
         request = build(self._follower.call(), self._client, self._follower.patience.silence)
         response = self._response = await self._client.send(request, stream=True)
         if self._follower.opened(response.status_code):
@@ -98,27 +92,18 @@ class Events(AsyncIterator[E], Generic[E]):
             raise status_error(response)
 
     async def _read(self) -> None:
-        """Read a piece of the body into `_ready`; connect first, or again, where need be."""
-        connected = self._chunks is not None
+        """Read a piece of the body; connect first, or again, where need be."""
         try:
             await self.connect()
-            if self._chunks is None:
-                return
-            connected = True
-            self._ready.extend(self._follower.feed(await anext(self._chunks)))
+            if self._chunks is not None:
+                self._arrived = self._follower.feed(await anext(self._chunks))
             return
         except StopAsyncIteration:
             pass
-        except self._httpx.TimeoutException as error:
-            if not self._follower.patience.errors_break:
-                raise TimeoutError(f"Timeout waiting for events from handler {self._follower.handler_id}") from error
-        except self._httpx.HTTPStatusError as error:
-            if not self._follower.is_break(error.response.status_code):
-                raise
-        except self._httpx.TransportError:
-            pass
+        except self._httpx.HTTPError as error:
+            check_break(error, self._follower)
         await self._disconnect()
-        await anyio.sleep(self._follower.broken(connected=connected))
+        await anyio.sleep(self._follower.broken())
 
     async def _disconnect(self) -> None:
         response, self._response = self._response, None

@@ -6,24 +6,16 @@ Its methods are those of `WorkflowClient`, whose documentation holds for these t
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
-from workflow_server.client.calls import Call, Calls, Failures, Texts
-from workflow_server.client.connecting import (
-    Verification,
-    check_one,
-    need_httpx,
-    read_answer,
-    request_for,
-)
-from workflow_server.client.following import Cursor, Follower, Patience
+from workflow_server.client.calls import Call, Calls, Failures, Filters, Texts
+from workflow_server.client.connecting import Connections, is_break, need_httpx, read_answer, request_for
+from workflow_server.client.following import Cursor, Follower
+from workflow_server.client.patience import Breaks, Patience
 from workflow_server.client.polling import Backoff, Polls
 from workflow_server.client.sync_streams import SyncEvents
-from workflow_server.client.typed import TypedHandler, load_event
+from workflow_server.client.typed import TypedHandler
 from workflow_server.events import Event, EventType, StartEvent
 from workflow_server.wire.envelopes import EventEnvelopeWithMetadata
 from workflow_server.wire.models import (
@@ -55,31 +47,16 @@ class SyncWorkflowClient:
     def __init__(
         self, *, httpx_client: httpx.Client | None = None, base_url: str | None = None, failures: Failures = "raise"
     ) -> None:
-        check_one(httpx_client, base_url)
-        need_httpx()
-        self._given = httpx_client
-        self._base_url = base_url
-        self._verification = Verification()
+        self._connections = Connections(httpx_client, base_url, need_httpx().Client)
         self._calls = Calls(failures)
 
-    def _lend(self) -> tuple[httpx.Client, bool]:
-        if self._given is not None:
-            return self._given, False
-        httpx = need_httpx()
-        return httpx.Client(base_url=self._base_url or "", verify=self._verification.context), True
-
-    @contextmanager
-    def _borrow(self) -> Generator[tuple[httpx.Client, bool]]:
-        client, own = self._lend()
+    def _ask(self, call: Call[T]) -> T:
+        client, own = self._connections.lend()
         try:
-            yield client, own
+            return read_answer(call, client.send(request_for(call, client, own=own)))
         finally:
             if own:
                 client.close()
-
-    def _ask(self, call: Call[T]) -> T:
-        with self._borrow() as (client, own):
-            return read_answer(call, client.send(request_for(call, client, own=own)))
 
     def is_healthy(self) -> HealthResponse:
         """Return whether the server is up."""
@@ -172,6 +149,7 @@ class SyncWorkflowClient:
         poll_interval: float = 0.5,
         max_poll_interval: float = 5.0,
         backoff: Backoff = "linear",
+        patience: Patience | None = None,
         result_type: None = None,
     ) -> HandlerData: ...
     @overload
@@ -183,6 +161,7 @@ class SyncWorkflowClient:
         poll_interval: float = 0.5,
         max_poll_interval: float = 5.0,
         backoff: Backoff = "linear",
+        patience: Patience | None = None,
         result_type: type[R],
     ) -> TypedHandler[R]: ...
     def wait_for_handler(
@@ -193,25 +172,49 @@ class SyncWorkflowClient:
         poll_interval: float = 0.5,
         max_poll_interval: float = 5.0,
         backoff: Backoff = "linear",
+        patience: Patience | None = None,
         result_type: Any = None,
     ) -> Any:
         """Return a handler when its run is over."""
-        polls = Polls(handler_id, timeout, poll_interval, max_poll_interval, backoff, time.monotonic())
+        breaks = Breaks(patience)
+        polls = Polls(handler_id, timeout, poll_interval, max_poll_interval, backoff, breaks, time.monotonic())
         while True:
-            handler = self._ask(self._calls.handler(handler_id, result_type, polls.ask(time.monotonic())))
-            if is_status_completed(handler.status):
-                return handler
-            time.sleep(polls.pause(time.monotonic()))
+            try:
+                handler = self._ask(self._calls.handler(handler_id, result_type, polls.ask(time.monotonic())))
+            except need_httpx().HTTPError as error:
+                pause = polls.broken(time.monotonic()) if is_break(error, breaks.patience) else None
+                if pause is None:
+                    raise
+            else:
+                if is_status_completed(handler.status):
+                    return handler
+                pause = polls.pause(time.monotonic())
+            time.sleep(pause)
 
-    def get_handlers(self, status: Texts = None, workflow_name: Texts = None, **filters: Any) -> HandlersListResponse:
+    def get_handlers(
+        self,
+        status: Texts = None,
+        workflow_name: Texts = None,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **filters: Unpack[Filters],
+    ) -> HandlersListResponse:
         """Return handlers, all that match or a page of them."""
-        return self._ask(self._calls.handlers(status=status, workflow_name=workflow_name, **filters))
+        return self._ask(self._calls.handlers(status, workflow_name, limit=limit, cursor=cursor, **filters))
 
-    def iter_handlers(self, *, page_size: int = 100, **filters: Any) -> Iterator[HandlerData]:
+    def iter_handlers(
+        self,
+        status: Texts = None,
+        workflow_name: Texts = None,
+        *,
+        page_size: int = 100,
+        **filters: Unpack[Filters],
+    ) -> Iterator[HandlerData]:
         """Yield all handlers that match, newest first, asking for a page at a time."""
         cursor: str | None = None
         while True:
-            page = self.get_handlers(**filters, limit=page_size, cursor=cursor)
+            page = self.get_handlers(status, workflow_name, limit=page_size, cursor=cursor, **filters)
             yield from page.handlers
             cursor = page.next_cursor
             if cursor is None:
@@ -275,9 +278,6 @@ class SyncWorkflowClient:
         patience: Patience | None = None,
     ) -> Any:
         """Return the events of a run, to its end: `with client.events(id) as events: for event in events`."""
-        random = Random()  # noqa: S311  # draws pauses, no secrets
-        follower = Follower(
-            self._calls, handler_id, include_internal_events, after_sequence, patience or Patience(), random
-        )
-        client, own = self._lend()
-        return SyncEvents[Any](client, own, follower, partial(load_event, registry=registry))
+        breaks = Breaks(patience)
+        follower = Follower(self._calls, handler_id, include_internal_events, after_sequence, registry, breaks)
+        return SyncEvents[Any](self._connections, follower)
