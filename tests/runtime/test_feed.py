@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import gc
-
 import anyio
 import anyio.lowlevel
+import pytest
 
+from tests_support.faulty_store import Fault, FaultyStore
 from tests_support.slow_store import SlowStore
 from workflow_server.runtime.feed import HANDLERS_PAGE, PAGE, EventFeed, HandlerListing, News
+from workflow_server.runtime.several import Bookmark, SeveralFeed
 from workflow_server.stores.base import Batch, HandlerQuery
+from workflow_server.testing.durable_store import DurableStore
 from workflow_server.wire.records import EventRecord, HandlerRecord, Status
 
 
@@ -141,14 +143,29 @@ async def test_a_reader_that_leaves_leaves_nothing_behind() -> None:
     feed = log.feed(after=0)
     with anyio.move_on_after(0.01):
         await feed.pull()
-    # The interpreter holds on to what was thrown into this task until its next turn.
-    await anyio.lowlevel.checkpoint()
-    gc.collect()
-    assert len(log.news._notes) == 0
+    assert log.news._watches == {}
     log.write("Job")
     page = await feed.pull()
     assert page is not None
     assert [one.sequence for one in page] == [1]
+
+
+@pytest.mark.virtual_time
+@pytest.mark.usefixtures("virtual_clock")
+@pytest.mark.parametrize("number", range(4))
+async def test_a_store_that_is_out_is_seen_as_silence(number: int) -> None:
+    """By readers of one run, of several, and of whatever runs a workflow has: at whichever call it fails."""
+    disk = DurableStore()
+    disk.commit_now([Batch(record(status="completed"), 1, 2, (event(0), event(1, "Done", "StopEvent")))])
+    several = SeveralFeed(FaultyStore(disk, Fault("once", number)), News(), Bookmark({"r": -1}), None)
+    found = SeveralFeed(FaultyStore(disk, Fault("once", number)), News(), Bookmark(since=-1.0), ("w",))
+    with anyio.fail_after(60):
+        assert await pages(EventFeed(FaultyStore(disk, Fault("once", number)), News(), "r", -1)) == [[0, 1]]
+        for feed in (several, found):
+            page = await feed.pull()
+            assert page is not None
+            assert [one.event.sequence for one in page] == [0, 1]
+        assert await several.pull() is None
 
 
 async def test_a_listing_comes_in_pages_and_ends() -> None:

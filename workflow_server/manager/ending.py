@@ -57,13 +57,14 @@ class Endings:
             The run as it is then, perhaps still running; `None` if it was removed.
         """
         run_id = record.run_id
-        with anyio.move_on_after(seconds):
+        with anyio.move_on_after(seconds), self._news.watching(run_id) as watch:
             while (runs := self._runs()) is not None:
-                note, live = self._news.listen(run_id), runs.get(record.handler_id)
+                watch.told.clear()
+                live = runs.get(record.handler_id)
                 now = await self._store.run(run_id)
                 if now is None or now.status != "running":
                     return now
                 # News comes with every commit; the end of a run in memory has a sign of its own.
                 is_here = live is not None and live.journal.record.run_id == run_id
-                await (live.runner.ended if live is not None and is_here else note.event).wait()
+                await (live.runner.ended if live is not None and is_here else watch).wait()
         return await self._store.run(run_id)

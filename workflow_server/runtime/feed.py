@@ -1,13 +1,13 @@
 """Reading the events of a run: page after page from the store, then as they come.
 
-A reader holds a cursor and no buffer, so a slow or dead one costs a page of memory. It is woken by a note
-that there is news; what the news is, it reads from the store.
+A reader holds a cursor and no buffer, so a slow or dead one costs a page of memory. It is told that there is
+news; what the news is, it reads from the store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from weakref import WeakValueDictionary
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 import anyio
 
@@ -25,37 +25,42 @@ HANDLERS_PAGE = 100
 """How many handlers a listing takes from the store at a time."""
 
 
-class _Note:
-    __slots__ = ("__weakref__", "event")
-
-    def __init__(self) -> None:
-        self.event = anyio.Event()
-
-
 class Watch:
-    """Gathers which of several runs have news."""
+    """Gathers which runs have news, for one who waits."""
 
     def __init__(self) -> None:
         self.told: set[str] = set()
-        self._event = anyio.Event()
+        """Runs with news; to be cleared before what the news is gets read."""
+        self._event: anyio.Event | None = None
 
     def tell(self, run_id: str) -> None:
         """Note that a run has news."""
         self.told.add(run_id)
-        self._event.set()
+        if self._event is not None:
+            self._event.set()
 
     async def wait(self) -> None:
-        """Return when there is news since the last time."""
-        await self._event.wait()
-        self._event = anyio.Event()
+        """Return when there is news that was not cleared."""
+        if not self.told:
+            self._event = anyio.Event()
+            await self._event.wait()
 
 
 class News:
-    """Who waits for events of which run. A note lives only as long as somebody waits on it."""
+    """Who waits for events of which run."""
 
     def __init__(self) -> None:
-        self._notes: WeakValueDictionary[str, _Note] = WeakValueDictionary()
         self._watches: dict[str, set[Watch]] = {}
+
+    @contextmanager
+    def watching(self, run_id: str) -> Generator[Watch]:
+        """Yield a watch that is told of a run's news while the block runs."""
+        watch = Watch()
+        self.watch(run_id, watch)
+        try:
+            yield watch
+        finally:
+            self.unwatch(run_id, watch)
 
     def watch(self, run_id: str, watch: Watch) -> None:
         """Have `watch` told of a run's news until `unwatch`."""
@@ -68,26 +73,33 @@ class News:
         if not watches:
             self._watches.pop(run_id, None)
 
-    def listen(self, run_id: str) -> _Note:
-        """Return a note whose event is set at the next news of the run."""
-        note = self._notes.get(run_id)
-        if note is None:
-            note = self._notes[run_id] = _Note()
-        return note
-
     def tell(self, run_id: str) -> None:
         """Wake the readers of a run."""
-        note = self._notes.pop(run_id, None)
-        if note is not None:
-            note.event.set()
-        if self._watches:
-            for watch in self._watches.get(run_id, ()):
-                watch.tell(run_id)
+        for watch in self._watches.get(run_id, ()):
+            watch.tell(run_id)
 
     def tell_all(self) -> None:
         """Wake everybody."""
-        for run_id in [*self._notes, *self._watches]:
+        for run_id in self._watches:
             self.tell(run_id)
+
+
+async def read_on(
+    store: AbstractWorkflowStore, run_id: str, after: int
+) -> tuple[HandlerRecord | None, list[EventRecord]]:
+    """Return a run and a page of its events after sequence `after`, which ends with the first stop event.
+
+    A store that is out is seen as silence until it is back: who reads has nothing to gain from a cut.
+    """
+    while True:
+        try:
+            # In this order: a run that is over by now has all its events in the page read next.
+            run = await store.run(run_id)
+            page = await store.events(run_id, after, PAGE)
+        except StoreUnavailable:
+            await anyio.sleep(RETRY_SECONDS)
+        else:
+            return run, page[: next((place for place, event in enumerate(page, 1) if event.stops), None)]
 
 
 class EventFeed:
@@ -111,26 +123,18 @@ class EventFeed:
 
     async def pull(self) -> Sequence[EventRecord] | None:
         """Return the next page, waiting for one; `None` at the end."""
-        while not self._ended:
-            note = self._news.listen(self._run_id)
-            try:
-                # In this order: a run that is over by now has all its events in the page read next.
-                run = await self._store.run(self._run_id)
-                page = await self._store.events(self._run_id, self._after, PAGE)
-            except StoreUnavailable:
-                # Seen as silence; who reads has nothing to gain from a cut.
-                await anyio.sleep(RETRY_SECONDS)
-                continue
-            if page:
-                end = next((place for place, event in enumerate(page, 1) if event.stops), None)
-                page = page[:end]
-                self._ended = end is not None
-                self._after = page[-1].sequence
-                return page
-            if run is None or run.status != "running":
-                self._ended = True
-            else:
-                await note.event.wait()
+        with self._news.watching(self._run_id) as watch:
+            while not self._ended:
+                watch.told.clear()
+                run, page = await read_on(self._store, self._run_id, self._after)
+                if page:
+                    self._ended = page[-1].stops
+                    self._after = page[-1].sequence
+                    return page
+                if run is None or run.status != "running":
+                    self._ended = True
+                else:
+                    await watch.wait()
         return None
 
     def close(self) -> None:

@@ -16,7 +16,8 @@ from typing import Any, cast
 
 import anyio
 
-from workflow_server.runtime.feed import PAGE, News, Watch
+from workflow_server.errors import StoreUnavailable
+from workflow_server.runtime.feed import News, Watch, read_on
 from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery
 from workflow_server.wire.records import LocatedEvent
 
@@ -92,9 +93,7 @@ class SeveralFeed:
 
     async def _read(self, run_id: str) -> list[LocatedEvent]:
         """Return the next page of one run; an empty one if there is no more for now."""
-        # In this order: a run that is over by now has all its events in the page read next.
-        run = await self._store.run(run_id)
-        page = await self._store.events(run_id, self._bookmark.runs[run_id], PAGE)
+        run, page = await read_on(self._store, run_id, self._bookmark.runs[run_id])
         # Only now: who is cancelled while reading, as at each heartbeat, has to read again.
         self._fresh.pop(run_id, None)
         if run is None or (run.status != "running" and not page):
@@ -106,11 +105,8 @@ class SeveralFeed:
             if event.stops:
                 self._leave(run_id)
             located.append(LocatedEvent(run.handler_id, run_id, event, self._bookmark.encode()))
-            if event.stops:
-                break
-        else:
-            if page:
-                self._fresh[run_id] = None
+        if page and not page[-1].stops:
+            self._fresh[run_id] = None
         return located
 
     async def _wait(self) -> None:
@@ -130,7 +126,10 @@ class SeveralFeed:
         query = HandlerQuery(workflow_name_in=self._workflows, started_after=self._bookmark.since)
         cursor: str | None = None
         while True:
-            records, cursor = await self._store.handlers(query, cursor, 100)
+            try:
+                records, cursor = await self._store.handlers(query, cursor, 100)
+            except StoreUnavailable:
+                return  # the next look finds them
             for record in records:
                 self._bookmark.since = max(self._bookmark.since or 0.0, math.nextafter(record.started_at, math.inf))
                 if record.run_id not in self._known:
@@ -149,6 +148,6 @@ class SeveralFeed:
         self._news.unwatch(run_id, self._watch)
 
     def close(self) -> None:
-        """Let go of the notes."""
+        """Watch nothing any more."""
         for run_id in list(self._bookmark.runs):
             self._leave(run_id)
