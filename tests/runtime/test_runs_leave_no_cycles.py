@@ -14,7 +14,6 @@ import pytest
 from workflow_server import Context, MemoryWorkflowStore, SqliteWorkflowStore, Workflow, WorkflowServer, step
 from workflow_server.api.commands import StartRun
 from workflow_server.api.outcomes import RunFinished
-from workflow_server.engine.message import Message
 from workflow_server.events import Event, StartEvent, StopEvent
 from workflow_server.runtime.runner import Runner
 from workflow_server.stores.base import AbstractWorkflowStore
@@ -46,9 +45,9 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[weakref.ref[Runner]]
     known: list[weakref.ref[Runner]] = []
     begin = Runner.begin
 
-    def note(runner: Runner, start: Message) -> None:
+    def note(runner: Runner) -> None:
         known.append(weakref.ref(runner))
-        begin(runner, start)
+        begin(runner)
 
     monkeypatch.setattr(Runner, "begin", note)
     gc.disable()

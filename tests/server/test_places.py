@@ -16,7 +16,6 @@ from tests_support.facts import until
 from tests_support.in_process import finished, serving
 from workflow_server import Context, MemoryWorkflowStore, SqliteWorkflowStore, Workflow, WorkflowServer, step
 from workflow_server.events import HumanResponseEvent, StartEvent, StopEvent
-from workflow_server.manager.places import Places
 from workflow_server.stores.base import AbstractWorkflowStore
 
 
@@ -270,21 +269,3 @@ async def test_no_limit(make_store: Callable[[], AbstractWorkflowStore]) -> None
 def test_a_limit_that_cannot_be_meant(limit: int) -> None:
     with pytest.raises(ValueError, match=f"max_active_runs must be at least 1 or None, not {limit}"):
         WorkflowServer(max_active_runs=limit)
-
-
-def test_whose_turn_it_is() -> None:
-    places = Places(2)
-    assert [places.take(name, (1, n)) for n, name in enumerate("abcd")] == [True, True, False, False]
-    assert places.take("a", (9,))
-    places.wait("old", (0, 5))
-    places.wait("d", (0, 0))  # keeps its turn
-    assert places.next() is None
-    places.leave("a")
-    assert [places.next(), places.next()] == ["old", None]
-    places.leave("c")
-    places.leave("old")
-    places.wait("c", (2, 0))
-    assert [places.next(), places.next()] == ["d", None]
-    places.leave("b")
-    assert places.take("new", (1, 0)) is False, "somebody waits"
-    assert [places.next(), places.next()] == ["new", None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from workflow_server.engine.inputs import Misdirected, Sent, Unwanted, WaitName
 from workflow_server.errors import StoreError
@@ -24,7 +23,6 @@ class ActiveRun:
         served: Its workflow.
         runner: Executes it.
         journal: Writes what becomes of it.
-        go: Has the runner begin, or go on.
         since: When it began, if it was loaded (seconds since the epoch): its place among the runs of its workflow.
     """
 
@@ -34,14 +32,12 @@ class ActiveRun:
         served: ServedWorkflow,
         runner: Runner,
         journal: StoredJournal,
-        go: Callable[[], None],
         since: float = math.inf,
     ) -> None:
         self.handler_id = handler_id
         self.served = served
         self.runner = runner
         self.journal = journal
-        self._go = go
         self._since = since
         self.placed = False
         """Whether it has a place in memory."""
@@ -52,7 +48,7 @@ class ActiveRun:
     def launch(self) -> None:
         """Have it executed, as soon as its workflow has a turn for it."""
         self.placed = True
-        if not self.served.assembly.launch(self.runner, self._go, self._since):
+        if not self.served.assembly.launch(self.runner, self._since):
             self.journal.touch({})
 
     async def accepted(self, *, kept: bool = False) -> Verdict:

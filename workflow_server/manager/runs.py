@@ -11,14 +11,13 @@ from workflow_server.engine.state import Run
 from workflow_server.errors import StoreError
 from workflow_server.events import Event
 from workflow_server.manager.active_run import ActiveRun
-from workflow_server.manager.places import Places, Turn
 from workflow_server.manager.served import ServedWorkflow
 from workflow_server.runtime.committer import Committer
 from workflow_server.runtime.feed import News
 from workflow_server.runtime.host import Host
 from workflow_server.runtime.ids import new_id
+from workflow_server.runtime.places import Places, Turn
 from workflow_server.runtime.snapshot import ResumableRun
-from workflow_server.runtime.start_event import beginning
 from workflow_server.runtime.state_store import InMemoryStateStore
 from workflow_server.runtime.stored_journal import StoredJournal
 from workflow_server.stores.base import AbstractWorkflowStore, StoredRun
@@ -108,12 +107,12 @@ class ActiveRuns:
         )
         runner.journal = journal = StoredJournal(self._committer, runner, record)
         # Refused now if it can't be encoded, before anything is written.
-        start = given.start if isinstance(given, ResumableRun) else runner.message(given)
+        runner.start = given.start if isinstance(given, ResumableRun) else runner.message(given)
         image = runner.store.bind(journal, served.assembly.serializer)
         if resumed is not None:
             runner.timers.rested = resumed.alive
-        run = self._add(ActiveRun(handler_id, served, runner, journal, beginning(runner, start, resumed)))
-        journal.prepare(start, image, keys)
+        run = self._add(ActiveRun(handler_id, served, runner, journal))
+        journal.prepare(runner.start, image, keys)
         self._launch_in_turn(run, (1, now))
         return run
 
@@ -144,21 +143,12 @@ class ActiveRuns:
         runner = served.make_runner(
             self.host, record.run_id, record.handler_id, served.load_state(stored.state), loaded
         )
-        start = None if loaded.started else served.read_stored_start(stored)
+        runner.start = None if loaded.started else served.read_stored_start(stored)
+        runner.published = published
         runner.journal = journal = StoredJournal(self._committer, runner, record, stored)
         runner.store.bind(journal, served.assembly.serializer)
         runner.timers.rested = stored.alive
-
-        def go() -> None:
-            if start is not None:
-                runner.begin(start)
-            else:
-                before = journal.record
-                runner.revive(published, stored.alive)
-                if journal.record is before and not journal.pending:
-                    journal.touch({})  # nothing has changed but the phase
-
-        run = self._add(ActiveRun(record.handler_id, served, runner, journal, go, record.started_at))
+        run = self._add(ActiveRun(record.handler_id, served, runner, journal, record.started_at))
         self._launch_in_turn(run, (1, record.started_at))
         return run
 

@@ -24,8 +24,8 @@ from workflow_server.observation import observers
 from workflow_server.observers.llama_index import attach_if_used
 from workflow_server.runtime import watching
 from workflow_server.runtime.event_types import EventTypes
-from workflow_server.runtime.gate import Gate
 from workflow_server.runtime.host import Host
+from workflow_server.runtime.places import Places
 from workflow_server.runtime.plan import Plan
 from workflow_server.runtime.resource import ResourceManager, check_configs, check_factories
 from workflow_server.runtime.runner import Runner
@@ -55,8 +55,8 @@ class Assembly:
     """The one that the program chose."""
     make_context: Callable[..., Any]
     """Makes the `Context` of an execution from the runner and the execution."""
-    gate: Gate
-    """Lets its runs begin."""
+    limit: int | None
+    """How many of its runs may go on at once; `None` for any number."""
 
     _free_steps: Mapping[str, StepFunction[..., Any]] | None = field(default=None, init=False)
     """Those that `_definition` and `_shape` were made with."""
@@ -64,6 +64,10 @@ class Assembly:
     _shape: Shape = field(init=False)
     _validated: Definition | None = field(default=None, init=False)
     _host: Host | None = field(default=None, init=False)
+    _places: Places = field(init=False)
+    """Of the runs on `_host`, by id."""
+    _queued: dict[str, Runner] = field(init=False)
+    """Those that wait for a place, by id."""
     _alive: int = field(default=0, init=False)
 
     # What the workflow is made of
@@ -147,36 +151,43 @@ class Assembly:
                 "Runs of this Workflow instance are alive on another event loop; make one instance for each loop"
             )
         # What was alive on a loop that is over went with it.
-        self._host, self._alive, self.gate = host, 0, Gate(self.gate.limit)
+        self._host, self._alive, self._places, self._queued = host, 0, Places(self.limit), {}
 
-    def launch(self, runner: Runner, go: Callable[[], None], since: float = math.inf) -> bool:
-        """Have a run alive: call `go` now, or when it is its turn; return whether it was called.
+    def launch(self, runner: Runner, since: float = math.inf) -> bool:
+        """Have a run alive: it begins or goes on now, or when it is its turn; return whether it does so now.
 
         A run that comes back from a store tells `since` when it has been there (seconds since the epoch).
         """
         attach_if_used()
-        host, run_id, gate = runner.host, runner.plan.run_id, self.gate
-        runner.queued = True
+        run_id = runner.plan.run_id
         self._alive += 1
-        host.alive[run_id] = runner
+        runner.host.alive[run_id] = runner
+        runner.on_end.append(lambda: self._note_end(runner))
+        if self._places.take(run_id, (since,)):
+            _begin(runner)
+            return True
+        self._queued[run_id] = runner
+        runner.queued = True
+        return False
 
-        def begin() -> None:
-            runner.queued = False
-            runner.on_end.append(gate.leave)
-            if observers:
-                watching.run_began(runner)
-            go()
+    def _note_end(self, runner: Runner) -> None:
+        run_id = runner.plan.run_id
+        runner.host.alive.pop(run_id, None)
+        if observers:
+            watching.run_ended(runner)
+        if runner.host is self._host:
+            self._alive -= 1
+            self._queued.pop(run_id, None)
+            self._places.leave(run_id)
+            while (next_id := self._places.next()) is not None:
+                _begin(self._queued.pop(next_id))
 
-        def end() -> None:
-            if gate is self.gate:
-                self._alive -= 1
-            host.alive.pop(run_id, None)
-            if observers:
-                watching.run_ended(runner)
-            gate.give_up(begin)
 
-        runner.on_end.append(end)
-        return gate.enter(begin, since)
+def _begin(runner: Runner) -> None:
+    runner.queued = False
+    if observers:
+        watching.run_began(runner)
+    runner.begin()
 
 
 def keep_assembly(workflow: object, assembly: Assembly) -> None:

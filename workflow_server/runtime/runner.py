@@ -69,6 +69,9 @@ class Runner:
         self.run = run or Run(plan.shape)
         self.timers = RunTimers(host, plan.time_limit, self.run, self.apply)
         self.start: Message | None = None
+        """What it begins with. To be set for a run that has not begun, as `timers.rested` for one that has."""
+        self.published: dict[int, tuple[tuple[str, str], ...]] = {}
+        """What each interrupted item of a stored run has published since its last state write."""
         self._left: RunImage | None = None  # what a run without a store was when it was cancelled
         self.journal: Journal
         """Set by whoever makes the runner, before `begin`."""
@@ -91,21 +94,16 @@ class Runner:
 
     # Inputs
 
-    def begin(self, start: Message) -> None:
-        """Start the run: its time begins to count."""
-        self.timers.begin(0.0)
-        self.apply(Started(self.host.clock(), start))
-
-    def revive(self, published: dict[int, tuple[tuple[str, str], ...]], alive: float) -> None:
-        """Go on with a run that was loaded: its time counts on, what was interrupted executes again.
-
-        Args:
-            published: What each interrupted item has published since its last state write.
-            alive: Seconds that it has been alive before.
-        """
-        self.timers.begin(alive)
-        self.apply(Reloaded(self.host.clock(), published))
-        self.apply(ClockReached(self.host.clock()))
+    def begin(self) -> None:
+        """Begin the run, or go on with one that had begun before it was loaded: what was interrupted executes again."""
+        self.timers.begin()
+        now = self.host.clock()
+        if self.run.started:
+            self.apply(Reloaded(now, self.published))
+            self.apply(ClockReached(now))
+        else:
+            assert self.start is not None
+            self.apply(Started(now, self.start))
 
     @uninterruptible
     def apply(self, input: Input) -> Any:
@@ -114,7 +112,8 @@ class Runner:
             return None
         reaction = reduce(self.run, input)
         self._stir.ring()
-        if reaction.effects or reaction.publications or reaction.changed or reaction.keys:
+        something = reaction.effects or reaction.publications or reaction.changed or reaction.keys
+        if something or isinstance(input, Reloaded):  # if nothing else, the phase of a run that is back has changed
             if self.plan.say is not None:
                 tell(reaction.publications, self.plan.say)
             self.journal.take(reaction)

@@ -1,18 +1,14 @@
-"""How a run sets out: the event that it begins with, and the resumption of one that a snapshot told of."""
+"""The event that a run in process begins with."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
 
-from workflow_server.engine.message import Message
 from workflow_server.errors import WorkflowRuntimeError
 from workflow_server.events import StartEvent
-from workflow_server.runtime.runner import Runner
-from workflow_server.runtime.snapshot import ResumableRun
 
 log = logging.getLogger("workflow_server")
 
@@ -47,22 +43,3 @@ def start_event_of(expected: type[StartEvent], given: Any, fields: dict[str, Any
     if not isinstance(given, expected):
         raise ValueError(f"The 'start_event' argument must be an instance of '{expected.__name__}'.")
     return given
-
-
-def beginning(runner: Runner, start: Message | None, resumed: ResumableRun | None) -> Callable[[], None]:
-    """Return what sets a run going when it is its turn.
-
-    Args:
-        runner: The run.
-        start: What it begins with; needed unless it is resumed and had begun.
-        resumed: What a snapshot told of it.
-    """
-
-    def begin() -> None:
-        if resumed is not None and resumed.run.started:
-            runner.revive({}, resumed.alive)
-        elif start is not None:
-            runner.begin(start)
-
-    runner.start = start
-    return begin

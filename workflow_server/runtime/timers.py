@@ -39,9 +39,9 @@ class RunTimers:
         """Seconds that the run has been alive, over all its times in memory."""
         return self._host.port.now() - self._alive_since if self._alive_since is not None else self.rested
 
-    def begin(self, alive: float) -> None:
-        """Begin to count, for a run that has been alive for so many seconds before."""
-        self._alive_since = self._host.port.now() - alive
+    def begin(self) -> None:
+        """Begin to count, or go on."""
+        self._alive_since = self._host.port.now() - self.rested
         if self._limit is not None:
             self._limit_alarm = self._host.alarms.set(self._alive_since + self._limit, self._reach_limit)
 

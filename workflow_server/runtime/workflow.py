@@ -16,14 +16,13 @@ from workflow_server.naming import routing_name
 from workflow_server.runtime.assembly import Assembly, assembly_of, keep_assembly
 from workflow_server.runtime.context import Context
 from workflow_server.runtime.event_stream import EventLog
-from workflow_server.runtime.gate import Gate
 from workflow_server.runtime.handler import WorkflowHandler
 from workflow_server.runtime.host import current_host
 from workflow_server.runtime.ids import new_id
 from workflow_server.runtime.journal import LiveJournal
 from workflow_server.runtime.resource import ResourceManager
 from workflow_server.runtime.runner import Runner
-from workflow_server.runtime.start_event import beginning, start_event_of
+from workflow_server.runtime.start_event import start_event_of
 from workflow_server.runtime.verbose import teller
 from workflow_server.serializers import BaseSerializer
 
@@ -82,7 +81,7 @@ class Workflow:
             resources=resource_manager or ResourceManager(),
             own_serializer=serializer,
             make_context=Context.for_step,
-            gate=Gate(num_concurrent_runs),
+            limit=num_concurrent_runs,
         )
         keep_assembly(self, assembly)
 
@@ -192,5 +191,8 @@ class Workflow:
         log = EventLog(journal)
         ctx.attach(runner, log)
         runner.on_end.append(journal.close)
-        assembly.launch(runner, beginning(runner, start, resumed))
+        runner.start = start
+        if resumed is not None:
+            runner.timers.rested = resumed.alive
+        assembly.launch(runner)
         return WorkflowHandler(runner, log, ctx)
