@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -336,11 +336,11 @@ WORKFLOWS: dict[str, tuple[Callable[..., Workflow], Any]] = {
 }
 
 
-def make_server(store: AbstractWorkflowStore, **options: Any) -> WorkflowServer:
-    """Return a server of all `WORKFLOWS`."""
+def make_server(store: AbstractWorkflowStore, names: Iterable[str] = WORKFLOWS, **options: Any) -> WorkflowServer:
+    """Return a server of those of `WORKFLOWS`."""
     server = WorkflowServer(workflow_store=store, shutdown_grace=0, **options)
-    for name, (workflow, _) in WORKFLOWS.items():
-        server.add_workflow(name, workflow(timeout=None), additional_events=[Reply])
+    for name in names:
+        server.add_workflow(name, WORKFLOWS[name][0](timeout=None), additional_events=[Reply])
     return server
 
 
