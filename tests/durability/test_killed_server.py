@@ -13,12 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from crash.guide import PROGRAM, LooksThere, Verbatim
+from crash.guide import LooksThere, Verbatim
 from crash.harness import Harness
 
 pytestmark = pytest.mark.crash
-
-GUIDE = Path(__file__).parents[1] / "packaging" / "programs" / "durable.py"
 
 
 @pytest.fixture
@@ -45,14 +43,3 @@ def test_the_guides_program_tells_of_every_item_that_it_committed_before_ctrl_c(
 
 def test_the_guides_program_with_its_check_mended_repeats_no_item(folder: Path) -> None:
     LooksThere(folder, int(time.time())).run(5)
-
-
-def test_the_resumable_program_is_the_guides() -> None:
-    """But for the store, it is the program that the packaging tests check, too."""
-    store = ('    store = SqliteWorkflowStore(db_path="durable_handlers.db")\n', "")
-    names = ("import SqliteWorkflowStore, WorkflowServer", "import WorkflowServer")
-    text = PROGRAM.read_text()
-    for old, new in (store, names, ("WorkflowServer(workflow_store=store)", "WorkflowServer()")):
-        assert text.count(old) == 1
-        text = text.replace(old, new)
-    assert text == GUIDE.read_text()

@@ -16,8 +16,11 @@ from tests_support.environments import CHECKOUT, Environment, build, clean_envir
 
 pytestmark = pytest.mark.packaging
 
-GUIDE = ("my_server.py", "durable.py")
-EXAMPLES = ("progress.py", "person_in_the_loop.py", "parallel.py")
+PROGRAMS = (
+    CHECKOUT / "crash" / "programs" / "resumable.py",
+    *(CHECKOUT / "examples" / name for name in ("progress.py", "person_in_the_loop.py", "parallel.py")),
+)
+"""Programs that lie elsewhere, the guide's among them."""
 MISTAKEN = "mistaken.py"
 
 
@@ -29,8 +32,8 @@ def installed(
 ) -> Environment:
     """An environment with our distribution alone, of either kind."""
     environment = new_environment()
-    for name in EXAMPLES:
-        shutil.copy(CHECKOUT / "examples" / name, environment.path.parent / "programs")
+    for program in PROGRAMS:
+        shutil.copy(program, environment.path.parent / "programs")
     environment.install("workflow-server")
     if request.param == "editable":
         environment.uninstall("workflow-server")
@@ -76,5 +79,5 @@ def marked_mistakes() -> set[tuple[str, int]]:
 def test_programs_are_typed_and_mistakes_are_found(
     installed: Environment, checker: Callable[..., tuple[set[tuple[str, int]], str]]
 ) -> None:
-    complaints, said = checker(installed, *GUIDE, *EXAMPLES, MISTAKEN)
+    complaints, said = checker(installed, "my_server.py", *(program.name for program in PROGRAMS), MISTAKEN)
     assert complaints == marked_mistakes(), said
