@@ -6,11 +6,14 @@ from typing import Any
 
 from crash.record import RunRecord
 
-KINDS = ("chain", "rounds", "progress", "fan", "lists", "dialog", "form", "timers", "counter", "sleeper")
+KINDS = (
+    "chain", "rounds", "progress", "fan", "lists", "dialog", "form", "timers", "counter", "sleeper", "stumbles",
+    "supplied",
+)  # fmt: skip
 COUNTER_RUNS = 3
 """How often a counter's handler runs."""
 
-_NOTES_IN_ANY_ORDER = ("fan", "lists")
+_NOTES_IN_ANY_ORDER = ("fan", "lists", "stumbles")
 
 
 def check_outcome(run: RunRecord) -> None:
@@ -51,6 +54,8 @@ def check_state(run: RunRecord) -> None:
             expected = {"heard": _texts(run)}
         case "counter":
             expected = {"rounds": list(range(1, run.number + 1))}
+        case "supplied":
+            expected = {"done": counted, "signed": [f"drawer signs {n}" for n in counted]}
         case "timers":
             # A try that was interrupted after its write counts, too.
             expected = {"tries": list(range(max(3, len(run.state.get("tries", ())))))}
@@ -99,8 +104,20 @@ def _notes(run: RunRecord) -> list[str]:
             return [f"round {run.number}"]
         case "sleeper":
             return ["good night"]
+        case "stumbles":
+            return [note for n in counted for note in _stumbles(n)]
+        case "supplied":
+            return [f"drawer signs {run.size}"]
         case _:
             return []
+
+
+def _stumbles(n: int) -> list[str]:
+    """What one load tells: it gets there at the third try, or is lifted twice, after three tries or after one."""
+    if n % 3 == 1:
+        return [f"{n} False {tries}" for tries in range(3)]
+    attempts = 3 if n % 3 == 2 else 1
+    return [f"{n} {again} {what}" for again in (False, True) for what in (*range(attempts), f"lifted after {attempts}")]
 
 
 def _check_questions(run: RunRecord) -> None:

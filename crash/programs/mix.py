@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Annotated
 
 import anyio
+from mix_more import Stumbles, Supplied
 from pydantic import BaseModel, Field
 
 from workflow_server import Context, Workflow, WorkflowServer, step
@@ -297,5 +298,7 @@ for name, workflow in (
     ("timers", Timers),
     ("counter", Counter),
     ("sleeper", Sleeper),
+    ("stumbles", Stumbles),
 ):
     server.add_workflow(name, workflow(timeout=None), additional_events=[Reply, Never])
+server.add_workflow("supplied", Supplied(timeout=None, num_concurrent_runs=1))  # the others queue
