@@ -11,6 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from tests_support.faulty_store import FaultyStore
 from workflow_server import Context, Workflow, WorkflowServer, step
 from workflow_server.api.commands import (
     CancelHandler,
@@ -32,7 +33,7 @@ from workflow_server.api.outcomes import (
 )
 from workflow_server.errors import StoreError, StoreUnavailable
 from workflow_server.events import HumanResponseEvent, StartEvent, StopEvent
-from workflow_server.stores.base import AbstractWorkflowStore, Batch, StoredRun, Verdict
+from workflow_server.stores.base import Batch, StoredRun, Verdict
 from workflow_server.testing.durable_store import DurableStore
 from workflow_server.wire.records import HandlerRecord
 
@@ -98,24 +99,8 @@ class Picky(DurableStore):
         return await super().load(run_id)
 
 
-def _passing_on(name: str) -> Any:
-    async def method(self: Later, *arguments: Any, **options: Any) -> Any:
-        return await getattr(self.disk, name)(*arguments, **options)
-
-    return method
-
-
-class Later(AbstractWorkflowStore):
-    """Passes everything on; other than the store behind it, it doesn't commit at once."""
-
-    def __init__(self, disk: Picky) -> None:
-        self.disk = disk
-
-    vars().update({name: _passing_on(name) for name in AbstractWorkflowStore.__abstractmethods__})
-
-
 def make_server(disk: Picky, **options: Any) -> WorkflowServer:
-    server = WorkflowServer(workflow_store=Later(disk), shutdown_grace=0, **options)
+    server = WorkflowServer(workflow_store=FaultyStore(disk), shutdown_grace=0, **options)
     server.add_workflow("asks", Asks(timeout=None), additional_events=[Reply])
     server.add_workflow("goes", Goes(timeout=None))
     server.add_workflow("ends", Ends(timeout=None))
@@ -353,7 +338,7 @@ async def test_a_blocked_run_is_cancelled_once() -> None:
     disk = Picky()
     async with make_server(disk).running() as server:
         await start(server, "goes")
-    forgetful = WorkflowServer(workflow_store=Later(disk))
+    forgetful = WorkflowServer(workflow_store=FaultyStore(disk))
     outcomes: list[Any] = []
     async with forgetful.running():
         await anyio.sleep(1)
