@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from crash.guide import LooksThere, Verbatim
+from crash.guide import LooksThere, Verbatim, VerbatimKilled
 from crash.harness import Harness
 from crash.record import Violation
 
@@ -25,7 +25,7 @@ def main() -> int:
             for part in range(options.kills // options.part or 1):
                 _mix(folder / f"{backend}{part}", options.seed + part, backend, min(options.kills, options.part))
         if not options.no_guide:
-            for session in (Verbatim, LooksThere):
+            for session in (Verbatim, VerbatimKilled, LooksThere):
                 (home := folder / session.__name__).mkdir()
                 print(f"the guide's program, {session.title}: {session(home, options.seed).run(options.rounds)}")
     except Violation as error:

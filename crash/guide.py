@@ -147,6 +147,23 @@ class Verbatim(GuideSession):
             raise Violation(f"processed {processed}, told {told}")
 
 
+class VerbatimKilled(Verbatim):
+    """Word for word, ended by SIGKILL alone."""
+
+    title = "word for word, SIGKILL"
+
+    def choose(self, random: Random) -> signal.Signals:  # noqa: ARG002
+        """Choose SIGKILL."""
+        return signal.SIGKILL
+
+    def check(self, processed: list[str], told: list[str]) -> None:
+        """As above, but some may be untold, killed between their commit and their event."""
+        stored = iter(processed)
+        in_order = all(one in stored for one in told)
+        if processed[-len(ITEMS) :] != [f"processed:{item}" for item in ITEMS] or not in_order:
+            raise Violation(f"processed {processed}, told {told}")
+
+
 class LooksThere(GuideSession):
     """With the check mended, ended by SIGKILL or Ctrl+C: no item twice."""
 
