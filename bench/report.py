@@ -52,13 +52,16 @@ class Cell:
         }
 
 
-def ratio(workload: Workload, cell: Cell, peer: Cell) -> float:
+def ratio(workload: Workload, cell: Cell, peer: Cell) -> float | None:
     """Return how many times better than the peer `cell` is (above 1 is better, whatever the unit).
 
-    Samples of one turn are compared with each other, because the machine was the same then; the median counts.
+    Samples of one turn are compared with each other, because the machine was the same then; the median counts. There
+    is none if a sample is not above 0: memory may not grow at all.
     """
-    turns = zip(cell.samples, peer.samples, strict=False)
-    quotients = [ours.value / theirs.value for ours, theirs in turns]
+    turns = [(ours.value, theirs.value) for ours, theirs in zip(cell.samples, peer.samples, strict=False)]
+    if any(value <= 0 for turn in turns for value in turn):
+        return None
+    quotients = [ours / theirs for ours, theirs in turns]
     return median(quotients if workload.more_is_better else [1 / quotient for quotient in quotients])
 
 
@@ -88,11 +91,15 @@ def _figures(workload: Workload, cell: Cell, peer: Cell | None) -> str:
     if cell.problem:
         return f"  no figure: {cell.problem}"
     known = peer if peer and not peer.problem else None
-    against = f"{ratio(workload, cell, known):.1f}x" if known else "-"
+    against = _times(ratio(workload, cell, known) if known else None)
     less = cpu_ratio(cell, known) if known else None
-    cpu = ("-", "-") if cell.cpu_us is None else (f"{cell.cpu_us:,.0f} µs", f"{less:.1f}x" if less else "-")
+    cpu = ("-", "-") if cell.cpu_us is None else (f"{cell.cpu_us:,.0f} µs", _times(less))
     figures = f"{_number(cell.value):>12} {workload.unit:<13}{cell.spread:>8.0%}{against:>8}{cpu[0]:>11}{cpu[1]:>8}"
     return f"{figures}  {', '.join(_besides(cell, known))}".rstrip()
+
+
+def _times(quotient: float | None) -> str:
+    return f"{quotient:.1f}x" if quotient else "-"
 
 
 def _besides(cell: Cell, peer: Cell | None) -> list[str]:

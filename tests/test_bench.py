@@ -65,6 +65,15 @@ def test_samples_are_compared_within_their_turn() -> None:
     assert cpu_ratio(ours, Cell((Sample(10),))) is None
 
 
+def test_what_is_nothing_has_no_ratio() -> None:
+    """Memory that did not grow, or was given back: the row stands, and the table goes on."""
+    grown, same, less = (Cell((Sample(value),)) for value in (10.0, 0.0, -2.0))
+    for nothing in (same, less):
+        assert ratio(row(more_is_better=False), nothing, grown) is None
+        assert ratio(row(more_is_better=True), grown, nothing) is None
+        assert "10.0" in rows(row(more_is_better=False), {"peer": grown, "ours": nothing})
+
+
 def test_the_table_shows_figures_and_says_why_there_are_none() -> None:
     cells = {"peer": Cell((Sample(10, 20.0),)), "ours": Cell((Sample(20, 5.0),)), "late": Cell((), "it did not start")}
     text = rows(row(more_is_better=True), cells)
