@@ -444,6 +444,30 @@ async def test_the_oldest_finished_handlers_vanish_with_all_they_have(store: Sql
     await store.close()
 
 
+@pytest.mark.parametrize("bound", [{"max_completed": 2}, {"max_age": 50.0}])
+async def test_earlier_runs_of_a_handler_that_goes_on_are_bounded_as_handlers_are(
+    store: SqliteWorkflowStore, bound: dict[str, Any]
+) -> None:
+    now = time.time()
+    for n in range(6):
+        batch = replace(first("h", f"r{n}"), parts={"a": "1"})
+        await put(store, batch, finished(batch, at=now - 100 if n < 3 else now - 10 + n))
+    store = await reopened(store, **bound)
+    await put(store, first("one", "more"))
+
+    def runs_of(table: str) -> set[str]:
+        with closing(sqlite3.connect(store.path)) as program:
+            return {row[0] for row in program.execute(f"SELECT DISTINCT run_id FROM {table}")}  # noqa: S608
+
+    def only_the_newest() -> bool:
+        return runs_of("runs") == {"r3", "r4", "r5", "more"}
+
+    await until(only_the_newest)
+    assert runs_of("log") == {"r3", "r4", "r5", "more"}
+    assert await ids(store) == ["h", "one"]
+    await store.close()
+
+
 async def test_handlers_that_finished_long_ago_vanish(store: SqliteWorkflowStore) -> None:
     old, new = first("old", "ro"), first("new", "rn")
     await put(store, old, finished(old, at=time.time() - 100), new, finished(new, at=time.time() - 1))

@@ -104,6 +104,9 @@ MIGRATIONS = (
     CREATE INDEX runs_by_standing ON runs (standing, place, started_at) WHERE current = 1;
     CREATE INDEX runs_by_workflow ON runs (workflow, place, started_at) WHERE current = 1;
     """,
+    """
+    CREATE INDEX runs_earlier_finished ON runs (completed_at) WHERE current = 0;
+    """,
 )
 
 BEGIN_ANEW = """

@@ -59,9 +59,10 @@ class SqliteWorkflowStore(AbstractWorkflowStore):
         single_connection: Means nothing here; likewise.
         synchronous: `FULL`: what was acknowledged survives a power cut. `NORMAL` is several times faster and survives
             a killed process, but a power cut may take the last commits.
-        max_completed: How many finished handlers are kept; beyond it the oldest vanish with all that hangs on them.
-            `None` keeps all.
-        max_age: For how many seconds a handler is kept after it finished. `None` keeps it for ever.
+        max_completed: How many finished handlers are kept, and how many earlier runs of handlers that were continued;
+            beyond it the oldest vanish with all that hangs on them. `None` keeps all.
+        max_age: For how many seconds a handler, or an earlier run of one, is kept after it finished. `None` keeps it
+            for ever.
 
     Raises:
         ValueError: An argument can't be meant; the sentence says why.

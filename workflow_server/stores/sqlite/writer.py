@@ -213,10 +213,17 @@ class Writer:
             connection.execute(f"DELETE FROM runs WHERE current = 0 AND {whose}", (ids,))  # noqa: S608
             return connection.execute(f"DELETE FROM runs WHERE current = 1 AND {whose}", (ids,)).rowcount > 0  # noqa: S608
 
+    def _delete_earlier(self, run_ids: Sequence[str]) -> None:
+        with self._transaction() as connection:
+            connection.execute(
+                "DELETE FROM runs WHERE current = 0 AND run_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(run_ids)),),
+            )
+
     # Keeping house
 
     def tidy(self) -> None:
-        """Shorten the log if it is long, and remove finished handlers that are no longer kept."""
+        """Shorten the log if it is long, and remove what is no longer kept of what is over."""
         if self._connection is None:
             return
         try:
@@ -224,8 +231,10 @@ class Writer:
                 self._groups = 0
                 self._bound_log(self._connection)
             surplus = self._retention.surplus(self._connection)
-            if surplus:
-                self.delete(surplus)
+            if surplus.handlers:
+                self.delete(surplus.handlers)
+            if surplus.earlier:
+                self._delete_earlier(surplus.earlier)
         except (OSError, sqlite3.Error, StoreError):
             log.debug("The database %s could not be tidied", self.path, exc_info=True)
 
