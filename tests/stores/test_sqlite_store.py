@@ -457,7 +457,7 @@ async def test_earlier_runs_of_a_handler_that_goes_on_are_bounded_as_handlers_ar
 
     def runs_of(table: str) -> set[str]:
         with closing(sqlite3.connect(store.path)) as program:
-            return {row[0] for row in program.execute(f"SELECT DISTINCT run_id FROM {table}")}  # noqa: S608
+            return {row[0] for row in program.execute(f"SELECT DISTINCT run_id FROM {table}")}
 
     def only_the_newest() -> bool:
         return runs_of("runs") == {"r3", "r4", "r5", "more"}
