@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +27,7 @@ from workflow_server.api.outcomes import (
     WorkflowNames,
 )
 from workflow_server.api.render import envelope_json, render
-from workflow_server.events import Event
+from workflow_server.events import Event, StopEvent
 from workflow_server.http.messages import Stream
 from workflow_server.naming import qualified_name
 from workflow_server.wire.envelopes import EventEnvelopeWithMetadata
@@ -41,6 +44,7 @@ from workflow_server.wire.models import (
     WorkflowsListResponse,
     is_status_completed,
 )
+from workflow_server.wire.persistent import PersistentHandler
 from workflow_server.wire.records import EventRecord, HandlerRecord
 
 STOP = EventRecord(3, 1.5, "StopEvent", "workflows.events.StopEvent", (), '{"result":"Hello"}')
@@ -128,3 +132,23 @@ def test_which_statuses_are_an_end() -> None:
         True,
         True,
     ]
+
+
+def result_of(qualified_name: str, value: str) -> StopEvent:
+    """Return the result that programs see of a handler whose run has stored this one."""
+    result = PersistentHandler.of(
+        replace(HANDLER, result=replace(STOP, qualified_name=qualified_name, value=value))
+    ).result
+    assert isinstance(result, StopEvent)
+    return result
+
+
+def test_a_result_that_looks_like_a_tagged_object_is_what_it_is() -> None:
+    """It may have come from a client, so what it names is not imported."""
+    sent = {"__is_pydantic": True, "qualified_name": "this.Any", "value": {}}
+    assert result_of("workflows.events.StopEvent", json.dumps({"result": sent})).result == sent
+    assert "this" not in sys.modules
+
+
+def test_a_result_whose_class_is_gone_shows_what_it_held() -> None:
+    assert result_of("program.Gone", '{"n":3}').result == {"n": 3}

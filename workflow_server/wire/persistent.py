@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any, cast
 
 from pydantic import BaseModel, field_serializer, field_validator
 
+from workflow_server.errors import SerializationError
 from workflow_server.events import StopEvent
 from workflow_server.serializers import JsonSerializer
-from workflow_server.wire.records import HandlerRecord, Status
+from workflow_server.wire.records import EventRecord, HandlerRecord, Status
 
 
 class PersistentHandler(BaseModel):
@@ -46,23 +48,29 @@ class PersistentHandler(BaseModel):
     @classmethod
     def of(cls, record: HandlerRecord) -> PersistentHandler:
         """Return what `record` says."""
-        result = record.result
-        tagged = None
-        if result is not None:
-            fields = JsonSerializer().deserialize(result.value)
-            tagged = {"__is_pydantic": True, "value": fields, "qualified_name": result.qualified_name}
         return cls(
             handler_id=record.handler_id,
             workflow_name=record.workflow_name,
             status=record.status,
             run_id=record.run_id,
             error=record.error,
-            result=tagged,
+            result=None if record.result is None else _load(record.result),
             started_at=_moment(record.started_at),
             updated_at=_moment(record.updated_at),
             completed_at=_moment(record.completed_at),
             idle_since=_moment(record.updated_at) if record.phase == "idle" else None,
         )
+
+
+def _load(result: EventRecord) -> Any:
+    """Return the event that ended a run; if there is no such class any more, one that holds its fields."""
+    fields = json.loads(result.value)  # an event's own dump has no tags: what looks like one came from outside
+    try:
+        return JsonSerializer().deserialize_value(
+            {"__is_pydantic": True, "value": fields, "qualified_name": result.qualified_name}
+        )
+    except SerializationError:
+        return StopEvent(result=fields)
 
 
 def _moment(at: float | None) -> datetime | None:
