@@ -322,6 +322,16 @@ def test_the_answer_survives_a_retry() -> None:
     assert play.waits(1) == ["N work 0 Job>-", "idle"], "the next wait is another"
 
 
+def test_what_a_retry_requires_instead_is_stored() -> None:
+    play = played()
+    play.waits(1, n=1)
+    (key,) = play.run.waits
+    play.fails(1, delay=0)
+    play.waits(1, n=2)
+    assert play.reaction.changed == {"item/1", key}
+    assert play.run.waits[key].requirements == {"n": 2}
+
+
 def test_an_open_wait_is_found_again_by_a_retry_and_asks_no_second_time() -> None:
     play = played()
     play.waits(1, prompt=Question(), within=10)

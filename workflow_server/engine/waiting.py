@@ -34,7 +34,7 @@ def begin_wait(run: Run, item: WorkItem, began: WaitBegan, reaction: Reaction) -
         return
     wait.requirements = began.requirements
     item.waits_on.append(key)
-    reaction.changed.add(item.key)
+    reaction.changed.update((key, item.key))
     reaction.verdict = Suspended(key)
     suspends = item.phase is ItemPhase.RUNNING
     if suspends:
