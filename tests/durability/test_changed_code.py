@@ -218,13 +218,7 @@ async def begun(path: Path) -> None:
     """Begin a run under version 1: two executions sleep, one waits."""
     async with serving(path, Before) as server:
         assert isinstance(await server.execute(StartRun("w", handler_id="h")), RunAccepted)
-
-        async def working() -> bool:
-            assert server._manager._runs is not None
-            live = server._manager._runs.get("h")
-            return live is not None and len(live.runner.run.waiting) == 1 and not live.journal.pending
-
-        await until(working)
+        await until(lambda: _begun(server))
 
 
 BLOCKED = {
@@ -261,8 +255,8 @@ async def test_a_run_that_does_not_fit_the_program_any_more_is_blocked_until_it_
         assert (record.status, record.error) == ("completed", None)
 
 
-async def _is_blocked(server: WorkflowServer) -> bool:
-    return (await look(server)).phase == "blocked"
+async def _is_blocked(server: WorkflowServer, handler_id: str = "h") -> bool:
+    return (await look(server, handler_id)).phase == "blocked"
 
 
 @pytest.mark.parametrize(
@@ -305,7 +299,7 @@ async def test_a_start_event_with_a_new_required_field(tmp_path: Path) -> None:
         assert (await look(server, "queued")).phase == "queued"
     async with serving(path, After) as server:
         assert (await over(server)).status == "completed"
-        await until(lambda: _queued_is_blocked(server))
+        await until(lambda: _is_blocked(server, "queued"))
         assert (await look(server, "queued")).error == "start event: Order.currency: Field required"
         assert isinstance(await server.execute(CancelHandler("queued")), Cancelled)
         assert (await look(server, "queued")).status == "cancelled"
@@ -315,10 +309,6 @@ async def _begun(server: WorkflowServer) -> bool:
     assert server._manager._runs is not None
     live = server._manager._runs.get("h")
     return live is not None and len(live.runner.run.waiting) == 1 and not live.journal.pending
-
-
-async def _queued_is_blocked(server: WorkflowServer) -> bool:
-    return (await look(server, "queued")).phase == "blocked"
 
 
 async def test_a_wait_for_a_class_that_is_gone_goes_on_waiting_until_the_class_is_back(tmp_path: Path) -> None:
