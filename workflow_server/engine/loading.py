@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from workflow_server.engine.shape import Shape
+from workflow_server.engine.message import Message
+from workflow_server.engine.shape import Shape, StepShape
 from workflow_server.engine.state import Contribution, ItemPhase, Part, Run, Utterance, Wait, WorkItem
 from workflow_server.engine.stream_parts import Member, Partner, Stream
 from workflow_server.errors import WorkflowError
@@ -22,28 +23,55 @@ def check_part(part: Part, shape: Shape) -> None:
     Raises:
         LookupError: It doesn't; the text says why.
     """
-    steps: list[str] = []
-    if isinstance(part, (WorkItem, Wait, Partner)):
-        steps = [part.step]
-    elif isinstance(part, Stream):
-        steps = [part.step, *part.awaited]
-    for step in steps:
-        if step not in shape.steps:
-            raise LookupError(f"the workflow has no step {step!r} any more")
-    if isinstance(part, WorkItem):
-        _check_item(part, shape)
+    match part:
+        case WorkItem():
+            _check_item(part, _step(shape, part.step))
+        case Wait():
+            _step(shape, part.step)
+        case Stream():
+            _step(shape, part.step)
+            for name in part.awaited:
+                _check_collects(_step(shape, name), True)
+        case Member():
+            _check_takes(_step(shape, part.collector), part.message)
+        case Partner():
+            step = _step(shape, part.step)
+            _check_slots(step, max(len(step.slots), 2))  # however many others it waits for
+            _check_takes(step, part.message)
+        case Contribution() | Utterance():
+            pass
+        case _:
+            assert_never(part)
 
 
-def _check_item(item: WorkItem, shape: Shape) -> None:
-    step = shape.steps[item.step]
+def _step(shape: Shape, name: str) -> StepShape:
+    if name not in shape.steps:
+        raise LookupError(f"the workflow has no step {name!r} any more")
+    return shape.steps[name]
+
+
+def _check_item(item: WorkItem, step: StepShape) -> None:
     released = isinstance(item.message.event, CollectionReleaseEvent)
-    if step.collects != released:
-        raise LookupError(f"step {item.step!r} is {'no' if released else 'a'} collect step now")
-    if not released and len(item.given) != len(step.slots):
-        raise LookupError(f"step {item.step!r} has other event parameters now")
+    _check_collects(step, released)
+    if not released:
+        _check_slots(step, len(item.given))
     for message in item.given or (() if released else (item.message,)):
-        if not step.takes(message.kind):
-            raise LookupError(f"step {item.step!r} does not take {message.kind.type} any more")
+        _check_takes(step, message)
+
+
+def _check_collects(step: StepShape, collects: bool) -> None:
+    if step.collects != collects:
+        raise LookupError(f"step {step.name!r} is {'no' if collects else 'a'} collect step now")
+
+
+def _check_slots(step: StepShape, slots: int) -> None:
+    if len(step.slots) != slots:
+        raise LookupError(f"step {step.name!r} has other event parameters now")
+
+
+def _check_takes(step: StepShape, message: Message) -> None:
+    if not step.takes(message.kind):
+        raise LookupError(f"step {step.name!r} does not take {message.kind.type} any more")
 
 
 def derive(run: Run, parts: Iterable[Part]) -> None:
