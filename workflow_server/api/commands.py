@@ -196,11 +196,10 @@ class CancelHandler:
     purge: bool = False
 
 
-Command = (
+Look = (
     CheckHealth
     | CheckReadiness
     | ListWorkflows
-    | StartRun
     | DescribeSchema
     | DescribeEvents
     | DescribeGraph
@@ -213,6 +212,10 @@ Command = (
     | GetWaiting
     | StreamEvents
     | StreamSeveral
-    | SendEvent
-    | CancelHandler
 )
+"""What changes nothing."""
+
+Act = StartRun | SendEvent | CancelHandler
+"""What changes a handler."""
+
+Command = Look | Act

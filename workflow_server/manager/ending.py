@@ -18,9 +18,8 @@ from workflow_server.wire.records import HandlerRecord
 log = logging.getLogger("workflow_server")
 
 
-async def finished(run: ActiveRun) -> Outcome:
-    """Wait for the end of a run that a client has just started, and return what to answer."""
-    record = await run.end()
+def answer_at_end(run: ActiveRun, record: HandlerRecord | None) -> Outcome:
+    """Return what to answer to who started a run and has waited for its end; `record` is what `ActiveRun.end` gave."""
     if record is None:
         return still_running(run.handler_id) if run.journal.refusal is None else LET_GO
     if record.status != "completed":

@@ -9,9 +9,11 @@ its client goes away, stops the waiting and nothing else: the run goes on.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 from typing import assert_never
 
 from workflow_server.api.commands import (
+    Act,
     CancelHandler,
     CheckHealth,
     CheckReadiness,
@@ -27,6 +29,7 @@ from workflow_server.api.commands import (
     GetWaiting,
     ListHandlers,
     ListWorkflows,
+    Look,
     SendEvent,
     StartRun,
     StreamEvents,
@@ -131,7 +134,9 @@ class HandlerManager:
     async def execute(self, command: Command) -> Outcome:
         """Do what `command` says and return what came of it."""
         try:
-            return await self._execute(command)
+            if isinstance(command, Act):
+                return STOPPING if self._runs is None else await self._act(self._runs, command)
+            return await self._look(command)
         except StoreError as error:
             if self._runs is None:
                 return STOPPING  # what the store could not do any more, the next server's will
@@ -140,7 +145,16 @@ class HandlerManager:
             log.warning("A request could not be served: %s", error)
             return STORE_IS_OUT
 
-    async def _execute(self, command: Command) -> Outcome:
+    def _act(self, runs: ActiveRuns, command: Act) -> Awaitable[Outcome]:
+        match command:
+            case StartRun():
+                return self._starting.execute(runs, command)
+            case SendEvent():
+                return self._send(runs, command)
+            case CancelHandler():
+                return self._cancel(command)
+
+    async def _look(self, command: Look) -> Outcome:
         match command:
             case CheckHealth():
                 return Health(self._runs is not None)
@@ -164,19 +178,8 @@ class HandlerManager:
                 return await self._inspect(command)
             case StreamEvents() | StreamSeveral():
                 return await self._stream(command)
-            case StartRun() | SendEvent() | CancelHandler():
-                return STOPPING if self._runs is None else await self._act(self._runs, command)
             case _:
                 assert_never(command)
-
-    async def _act(self, runs: ActiveRuns, command: StartRun | SendEvent | CancelHandler) -> Outcome:
-        match command:
-            case StartRun():
-                return await self._starting.execute(runs, command)
-            case SendEvent():
-                return await self._send(runs, command)
-            case CancelHandler():
-                return await self._cancel(command)
 
     async def _stream(self, command: StreamEvents | StreamSeveral) -> Outcome:
         beat = self._options.heartbeat

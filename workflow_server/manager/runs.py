@@ -112,7 +112,7 @@ class ActiveRuns:
         if resumed is not None:
             runner.timers.rested = resumed.alive
         run = self._add(ActiveRun(handler_id, served, runner, journal))
-        journal.prepare(runner.start, image, keys)
+        journal.prepare(image, () if resumed is None else resumed.run.parts(), keys)
         self._launch_in_turn(run, (1, now))
         return run
 

@@ -11,7 +11,7 @@ from workflow_server.api.outcomes import Outcome, Refused, RunAccepted, RunFinis
 from workflow_server.errors import ContextSerdeError, SerializationError
 from workflow_server.manager.active_run import ActiveRun
 from workflow_server.manager.description import NO_WORKFLOW
-from workflow_server.manager.ending import Endings, finished
+from workflow_server.manager.ending import Endings, answer_at_end
 from workflow_server.manager.once import Once
 from workflow_server.manager.options import ManagerOptions
 from workflow_server.manager.refusals import (
@@ -63,7 +63,9 @@ class Starting:
             case Refused():
                 return started
             case ActiveRun():
-                return await finished(started) if command.wait else RunAccepted(_as_accepted(started.journal.record))
+                if command.wait:
+                    return answer_at_end(started, await started.end())
+                return RunAccepted(_as_accepted(started.journal.record))
             case KeptKey():
                 return await self._again(started, command)
 
@@ -88,7 +90,7 @@ class Starting:
         if served is None:
             return NO_WORKFLOW
         try:
-            restored = self._read_context(served, command.context)
+            restored = self._read_context(served, command.context) if command.context else Restored(None, None)
             given = restored.run or served.read_start_event(command.start_event)
         except (ContextSerdeError, WrongStartEvent) as error:
             return invalid(str(error))
@@ -119,8 +121,6 @@ class Starting:
                 return STOPPING if runs.stopping else UNSTORABLE
 
     def _read_context(self, served: ServedWorkflow, context: dict[str, Any]) -> Restored:
-        if not context:
-            return Restored(None, None)
         if not self._options.accept_context_api:
             raise ContextSerdeError(
                 "Context API is disabled. Set accept_context_api=True on WorkflowServer to enable it."

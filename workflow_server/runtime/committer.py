@@ -45,6 +45,8 @@ class Committer:
     def __init__(self, host: Host, store: AbstractWorkflowStore, news: Newsroom) -> None:
         self._host = host
         self._store = store
+        self.keeps_parts = store.keeps_parts
+        """Whether runs can be loaded again."""
         self._news = news
         self._immediate = store if isinstance(store, ImmediateStore) else None
         self._marked: dict[StoredJournal, None] = {}
@@ -52,11 +54,6 @@ class Committer:
         self._rest: anyio.Event | None = None
         """Set when nothing is left to write."""
         self._given_up = False
-
-    @property
-    def keeps_parts(self) -> bool:
-        """Whether runs can be loaded again."""
-        return self._store.keeps_parts
 
     def mark(self, journal: StoredJournal) -> None:
         """Have the open batch of `journal` written soon."""

@@ -102,7 +102,7 @@ class InMemoryStateStore(Generic[S]):
         """The class of the state."""
         return type(self._state)
 
-    def bind(self, writer: StateWriter, serializer: BaseSerializer) -> Image:
+    def bind(self, writer: StateWriter, serializer: BaseSerializer) -> Mapping[str, str]:
         """Make the state part of a stored run: encode it now, and every write from now on.
 
         Returns:
@@ -114,7 +114,7 @@ class InMemoryStateStore(Generic[S]):
         self._serializer = serializer
         self._image = encode_state(self._state, self._serializer)
         self._writer = writer
-        return dict(self._image)
+        return self._image
 
     # Reading
 

@@ -98,23 +98,21 @@ class StoredJournal:
             batch.keys += reaction.keys
         self._committer.mark(self)
 
-    def prepare(self, start: Message | None, state: Mapping[str, str], keys: tuple[IdempotencyKey, ...]) -> None:
-        """Have the first batch hold what the run begins with.
+    def prepare(self, state: Mapping[str, str], parts: Iterable[str], keys: tuple[IdempotencyKey, ...]) -> None:
+        """Have the first batch hold what the run begins with, beside its start event.
 
         Args:
-            start: Its start event, if it is known.
             state: Its state.
+            parts: Keys of the parts that it has already, because it came out of a snapshot.
             keys: Those of the request.
         """
-        kind, at = kind_of(StartEvent) if start is None else start.kind, self.record.started_at
+        assert self._runner is not None
+        start, at = self._runner.start, self.record.started_at
+        kind = kind_of(StartEvent) if start is None else start.kind
         value = None if start is None else start.value
         record = EventRecord(-1, at, kind.type, kind.qualified_name, kind.types, value or "{}")
-        assert self._runner is not None
         self._first = FirstBatch(record, self._runner.plan.shape.as_text)
-        batch = self._gather()
-        batch.state.update(state)
-        batch.changed.update(self._runner.run.parts())  # a run that came out of a snapshot has some
-        batch.keys = keys
+        self._open = _OpenBatch(changed=set(parts), state=dict(state), keys=keys)
 
     def touch(self, state: Mapping[str, str | None]) -> None:
         """Have a batch written soon, with written state (perhaps none) in it."""
@@ -160,18 +158,22 @@ class StoredJournal:
         self._open, self._in_flight = None, batch
         run, first, self._first = runner.run, self._first, None
         events = tuple(record_of(publication) for publication in batch.publications)
-        keeps, due = self._committer.keeps_parts, run.next_due()
+        record, version = self._next_record(runner, batch, events), self._version + 1
+        if not self._committer.keeps_parts:
+            # Nothing that only a loaded run would need.
+            return Batch(record, version, run.next_sequence, events, state=batch.state, first=first, keys=batch.keys)
+        due = run.next_due()
         return Batch(
-            handler=self._next_record(runner, batch, events),
-            version=self._version + 1,
+            handler=record,
+            version=version,
             next_sequence=run.next_sequence,
             events=events,
-            parts=self._encode_parts(run, batch.changed) if keeps else {},
+            parts=self._encode_parts(run, batch.changed),
             state=batch.state,
-            head=encode_head(run) if keeps else "{}",
+            head=encode_head(run),
             alive=runner.timers.alive,
             due=None if due is None else due[0],
-            write_id=new_id() if keeps else "",
+            write_id=new_id(),
             first=first,
             keys=batch.keys,
         )
