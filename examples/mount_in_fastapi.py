@@ -5,7 +5,7 @@ Ask it:      curl localhost:8000/hello/Ada
              curl -X POST localhost:8000/flows/workflows/greet/run -d '{"start_event": {"name": "Ada"}}'
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -27,7 +27,7 @@ server.add_workflow("greet", greet)
 
 
 @asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
     # Mounted applications get no lifespan of their own, so their host starts and stops the server.
     async with server.running():
         yield

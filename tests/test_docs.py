@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import runpy
 import signal
 import subprocess
@@ -12,23 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests_support.served import CHECKOUT, checkout_environ, serving
+from tests_support.pages import PAGES, blocks_of, programs_of
+from tests_support.served import checkout_environ, serving
 
-PAGES = {page.name: page.read_text(encoding="utf-8") for page in (CHECKOUT / "docs").glob("*.md")}
-
-
-def programs_of(page: str) -> dict[str, str]:
-    blocks = re.findall(r"^```(\w+)\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
-    assert {language for language, _ in blocks} <= {"python"}
-    return {text.partition("\n")[0].removeprefix("# "): text for _, text in blocks}
-
-
-GUIDE = programs_of("workflows.md")
+GUIDE = programs_of("docs/workflows.md")
 VIRTUAL = "workflow_server.testing.virtual_time"
 
 
 def test_every_page_and_program_is_known_here() -> None:
-    assert {page: set(programs_of(page)) for page in PAGES} == {
+    assert {language for page in PAGES for language, _ in blocks_of(page)} == {"python"}
+    assert {page.removeprefix("docs/"): set(programs_of(page)) for page in PAGES} == {
         "client.md": {"shop.py", "order.py", "failing.py", "script.py"},
         "debugger.md": {"pages.py"},
         "durability.md": {"durable_server.py"},
@@ -45,7 +37,7 @@ def test_the_durable_server_goes_on(tmp_path: Path, how: signal.Signals) -> None
     """A run that is interrupted in the middle ends with every item once, in its result and on its stream."""
     names = [f"item {number}" for number in range(200)]
     program = tmp_path / "durable_server.py"
-    program.write_text(programs_of("durability.md")["durable_server.py"])
+    program.write_text(programs_of("docs/durability.md")["durable_server.py"])
     # `serving` complains of a server that did not end by itself.
     complains = pytest.raises(AssertionError) if how is signal.SIGKILL else nullcontext()
     with complains, serving(program, cwd=tmp_path) as server:
@@ -65,7 +57,7 @@ def test_the_durable_server_goes_on(tmp_path: Path, how: signal.Signals) -> None
 def printed(page: str, program: str, folder: Path, *arguments: str) -> list[str]:
     """Run a program of a page and return the lines that it prints."""
     path = folder / program
-    path.write_text(programs_of(page)[program])
+    path.write_text(programs_of(f"docs/{page}")[program])
     command = [sys.executable, str(path), *arguments]
     done = subprocess.run(
         command, cwd=folder, env=checkout_environ(), capture_output=True, text=True, timeout=60, check=False
@@ -96,7 +88,7 @@ def test_pages_are_left_out_and_replaced(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "my_page" / "index.html").write_text("<p>mine")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(programs_of("debugger.md")["pages.py"], names)
+    exec(programs_of("docs/debugger.md")["pages.py"], names)
     assert {"without_a_page", "with_another"} <= names.keys()
 
 

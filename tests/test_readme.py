@@ -18,11 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from tests_support.pages import blocks_of, programs_of
 from tests_support.served import CHECKOUT, Served, checkout_environ, process, serving, start_up_url, until
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-PYTHON = {text.partition("\n")[0].removeprefix("# "): text for language, text in BLOCKS if language == "python"}
+BLOCKS = blocks_of("README.md")
+PYTHON = programs_of("README.md")
 SHELL = [line for language, text in BLOCKS if language == "bash" for line in text.splitlines()]
 
 FIRST, SECOND, SERVE, *CURLS = SHELL

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,13 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests_support.served import CHECKOUT, Served, checkout_environ, serving
+from tests_support.pages import programs_of
+from tests_support.served import Served, checkout_environ, serving
 
-PAGE = (CHECKOUT / "docs" / "client.md").read_text(encoding="utf-8")
-PROGRAMS = {
-    text.partition("\n")[0].removeprefix("# "): text
-    for text in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-}
+PROGRAMS = programs_of("docs/client.md")
 
 SAYS = {
     "order.py": "result: lamp 1\npacked: 0\npacked: 1\ndone\ncompleted\n",

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
 import pytest
 from neighbours.test_hosts import check, free_port, reachable
 
-from tests_support.served import CHECKOUT, checkout_environ, process, start_up_url, until
+from tests_support.pages import programs_of
+from tests_support.served import checkout_environ, process, start_up_url, until
 
 pytestmark = pytest.mark.neighbours
 
-PAGE = (CHECKOUT / "docs" / "embedding.md").read_text(encoding="utf-8")
-PROGRAMS = {
-    text.partition("\n")[0].removeprefix("# "): text
-    for text in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-}
+PROGRAMS = programs_of("docs/embedding.md")
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
-"""Type checkers resolve the documented names, from the wheel and from an editable install."""
+"""Type checkers resolve the documented names, from the wheel and from an editable install.
+
+What they are shown is what people are shown: the guide's programs, the examples, and the programs of the documentation.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,15 +15,26 @@ from pathlib import Path
 import pytest
 
 from tests_support.environments import CHECKOUT, Environment, build, clean_environ
+from tests_support.pages import PAGES, programs_of
 
 pytestmark = pytest.mark.packaging
 
-PROGRAMS = (
-    CHECKOUT / "crash" / "programs" / "resumable.py",
-    *(CHECKOUT / "examples" / name for name in ("progress.py", "person_in_the_loop.py", "parallel.py")),
-)
-"""Programs that lie elsewhere, the guide's among them."""
-MISTAKEN = "mistaken.py"
+FILES = {
+    "guide": [
+        *Path(__file__).parent.glob("programs/*.py"),
+        CHECKOUT / "crash" / "programs" / "resumable.py",
+        CHECKOUT / "tests" / "client" / "programs" / "guide_client.py",
+    ],
+    "examples": [*(CHECKOUT / "examples").glob("*.py")],
+}
+SHOWN = {
+    **{folder: {file.name: file.read_text(encoding="utf-8") for file in files} for folder, files in FILES.items()},
+    **{Path(page).stem: programs for page in ("README.md", *PAGES) if (programs := programs_of(page))},
+}
+"""Programs by folder: those of one page import each other, and those of two have the same names."""
+
+STRANGERS = re.compile(r"^(?:from|import) (?:fastapi|opentelemetry|starlette|trio)\b", re.MULTILINE)
+"""Who needs these is left out: they are not installed beside it."""
 
 
 @pytest.fixture(scope="module", params=["wheel", "editable"])
@@ -32,52 +45,62 @@ def installed(
 ) -> Environment:
     """An environment with our distribution alone, of either kind."""
     environment = new_environment()
-    for program in PROGRAMS:
-        shutil.copy(program, environment.path.parent / "programs")
-    environment.install("workflow-server")
+    for folder, programs in SHOWN.items():
+        place = environment.path.parent / "shown" / folder
+        place.mkdir(parents=True)
+        for name, text in programs.items():
+            if not STRANGERS.search(text):
+                (place / name).write_text(text, encoding="utf-8")
+    environment.install("workflow-server[client]")
     if request.param == "editable":
         environment.uninstall("workflow-server")
         environment.install("--no-deps", str(build("editable", CHECKOUT, tmp_path_factory.mktemp("editable"))))
     return environment
 
 
-def check(command: list[str], environment: Environment) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def check(command: list[str], folder: Path) -> str:
+    done = subprocess.run(
         [sys.executable, "-m", *command],
-        cwd=environment.path.parent / "programs",
+        cwd=folder,
         env=clean_environ(),
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
+    return done.stdout
 
 
-def mypy(environment: Environment, *programs: str) -> tuple[set[tuple[str, int]], str]:
+def mypy(environment: Environment, shown: Path) -> tuple[set[tuple[str, int]], str]:
     """Return where mypy complains, and all that it says."""
     cache = environment.path / "mypy_cache"
     options = ["--strict", "--python-executable", str(environment.python), "--cache-dir", str(cache), "--config-file="]
-    said = check(["mypy", *options, *programs], environment).stdout
+    said = "".join(check(["mypy", *options, "."], shown / folder) for folder in SHOWN)
     return {(name, int(line)) for name, line in re.findall(r"^(\S+?):(\d+): error", said, re.MULTILINE)}, said
 
 
-def pyright(environment: Environment, *programs: str) -> tuple[set[tuple[str, int]], str]:
+def pyright(environment: Environment, shown: Path) -> tuple[set[tuple[str, int]], str]:
     """Return where pyright complains in strict mode, and all that it says."""
-    project = environment.path.parent / "programs" / "pyrightconfig.json"
-    project.write_text(json.dumps({"typeCheckingMode": "strict", "include": list(programs)}))
-    said = check(["pyright", "--pythonpath", str(environment.python), "--outputjson"], environment).stdout
+    roots = [{"root": folder} for folder in SHOWN]
+    settings = {"typeCheckingMode": "strict", "include": list(SHOWN), "executionEnvironments": roots}
+    (shown / "pyrightconfig.json").write_text(json.dumps(settings))
+    said = check(["pyright", "--pythonpath", str(environment.python), "--outputjson"], shown)
     found = json.loads(said)["generalDiagnostics"]
     return {(Path(d["file"]).name, d["range"]["start"]["line"] + 1) for d in found if d["severity"] == "error"}, said
 
 
 def marked_mistakes() -> set[tuple[str, int]]:
-    lines = (Path(__file__).parent / "programs" / MISTAKEN).read_text().splitlines()
-    return {(MISTAKEN, number) for number, line in enumerate(lines, 1) if line.endswith("# mistake")}
+    return {
+        (name, number)
+        for name, text in SHOWN["guide"].items()
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.endswith("# mistake")
+    }
 
 
 @pytest.mark.parametrize("checker", [mypy, pyright])
 def test_programs_are_typed_and_mistakes_are_found(
-    installed: Environment, checker: Callable[..., tuple[set[tuple[str, int]], str]]
+    installed: Environment, checker: Callable[[Environment, Path], tuple[set[tuple[str, int]], str]]
 ) -> None:
-    complaints, said = checker(installed, "my_server.py", *(program.name for program in PROGRAMS), MISTAKEN)
+    complaints, said = checker(installed, installed.path.parent / "shown")
     assert complaints == marked_mistakes(), said
