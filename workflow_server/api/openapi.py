@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from workflow_server.api.routes import ROUTES, Route
+from workflow_server.wire.models import ErrorResponse
 from workflow_server.wire.records import Phase, Status
 
 _REF = "#/components/schemas/"
@@ -111,13 +112,15 @@ def _responses(route: Route) -> dict[str, Any]:
             content = {"schema": {} if model is None else _reference(model)}
             response["content"] = dict.fromkeys(kinds if status < HTTPStatus.BAD_REQUEST else _JSON, content)
         found[str(status)] = response
-    return found
+    # Whatever the route, a name may be badly encoded, or the store out.
+    refusal = {"application/json": {"schema": _reference(ErrorResponse)}}
+    return {**found, "default": {"description": "Refused, or failed; the detail says why", "content": refusal}}
 
 
 def _run_operation(route: Route, workflow: str, start: dict[str, Any]) -> dict[str, Any]:
     """As `_operation`, for one workflow: what its run begins with is known."""
     operation = _operation(route)
-    del operation["parameters"]
+    operation["parameters"] = [one for one in operation["parameters"] if one["in"] != "path"]
     body = {"allOf": [_reference(cast("type[BaseModel]", route.body)), {"properties": {"start_event": start}}]}
     operation["requestBody"] = {"content": {"application/json": {"schema": body}}}
     return {**operation, "summary": f"{route.summary}: {workflow}"}
