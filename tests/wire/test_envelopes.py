@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -199,6 +201,14 @@ def test_an_envelope_becomes_its_event_again(event: Event) -> None:
 def test_built_in_classes_are_found_by_their_public_name() -> None:
     loaded = EventEnvelopeWithMetadata.from_event(WorkflowIdleEvent()).load_event()
     assert type(loaded) is WorkflowIdleEvent
+
+
+def test_a_class_that_is_called_like_a_built_in_one_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = type("StopEvent", (StopEvent,), {"__module__": "a_program"})
+    module = ModuleType("a_program")
+    monkeypatch.setitem(sys.modules, "a_program", module)
+    monkeypatch.setattr(module, "StopEvent", own, raising=False)
+    assert type(EventEnvelopeWithMetadata.from_event(own()).load_event()) is own
 
 
 def test_a_short_name_is_enough_among_the_registered() -> None:

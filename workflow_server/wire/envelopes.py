@@ -114,8 +114,9 @@ class EventEnvelopeWithMetadata(BaseModel):
             EventValidationError: The class is not in `registry` or can't be imported, or `value` does not fit it.
         """
         table = TypeTable((*registry, *_BASIC))
-        found = _find(table, self.qualified_name, self.type)
-        if found is None and not registry and self.qualified_name is not None:
+        if registry or self.qualified_name is None:
+            found = _find(table, self.qualified_name, self.type)
+        else:
             found = _import_event(self.qualified_name)
         if found is None:
             raise EventValidationError(_unexpected(self.qualified_name or self.type, table))
