@@ -125,7 +125,7 @@ def collect(run: Run, item: WorkItem, given: Collected, reaction: Reaction) -> N
     made = Contribution(key, buffer, item.id, run.next_place(), None)
     run.contributions[key] = made
     item.holds.add(key)
-    reaction.changed.update((key, item.key))
+    reaction.changed.add(key)
     if len(same) < given.expected.count(kind):
         made.message = same[key] = given.message
         made.completed = reaction.verdict = _take_set(run, buffer, given.expected, reaction)
