@@ -6,15 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from tests_support.engine_play import Job, Note, Play, PoliteReply, Reply, collects, joins, takes
+from tests_support.engine_play import Job, Note, Play, PoliteReply, Reply, collects, joins, reader_of, takes
 from workflow_server.engine.loading import LoadError
-from workflow_server.engine.message import Message, message_of
-from workflow_server.engine.parts import PartReader, encode_head, encode_part
+from workflow_server.engine.parts import encode_head, encode_part
 from workflow_server.engine.shape import Shape, StepShape
 from workflow_server.events import CollectionReleaseEvent, Event, StartEvent
-from workflow_server.naming import TypeTable
 
-TABLE = TypeTable((Job, Note, Reply, PoliteReply, StartEvent, CollectionReleaseEvent))
+READER = reader_of(Job, Note, Reply, PoliteReply, StartEvent, CollectionReleaseEvent)
 
 STEPS = {
     "go": takes(StartEvent, feeds=("gather",)),
@@ -24,18 +22,11 @@ STEPS = {
 }
 
 
-def read_message(name: str, value: str) -> Message:
-    cls = TABLE.find(name)
-    assert cls is not None
-    assert issubclass(cls, Event)
-    return message_of(cls.model_validate_json(value), value)
-
-
 def load(play: Play, **changed: StepShape) -> None:
     """Load what a play has stored, under a workflow in which these steps have changed."""
     shape = Shape("played", {**play.run.shape.steps, **changed})
     parts = {key: encode_part(part) for key, part in play.run.parts().items()}
-    PartReader(read_message).load_run(shape, encode_head(play.run), parts)
+    READER.load_run(shape, encode_head(play.run), parts)
 
 
 def played(*done: Event, sent: tuple[Event, ...] = ()) -> Play:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests_support.engine_play import reader_of
 from workflow_server import Context, Workflow, catch_error, step
 from workflow_server.definition.collect import Collect, Take
 from workflow_server.definition.compiled import definition_of
@@ -36,7 +37,7 @@ from workflow_server.engine.inputs import (
     WaitBegan,
 )
 from workflow_server.engine.message import Message, kind_of, message_of
-from workflow_server.engine.parts import PartReader, encode_head, encode_part
+from workflow_server.engine.parts import encode_head, encode_part
 from workflow_server.engine.reduce import reduce
 from workflow_server.engine.shape import Shape, shape_of
 from workflow_server.engine.state import Contribution, ItemPhase, Run, Utterance, Wait, WorkItem
@@ -50,7 +51,7 @@ from workflow_server.events import (
     StepFailedEvent,
     StopEvent,
 )
-from workflow_server.naming import TypeTable, routing_name
+from workflow_server.naming import routing_name
 
 
 class Job(Event):
@@ -108,21 +109,9 @@ class Everything(Workflow):
 
 
 SHAPE: Shape = shape_of(definition_of(Everything))
-TABLE = TypeTable(
-    (StartEvent, StopEvent, Job, Special, Piece, Question, Reply, StepFailedEvent, CollectionReleaseEvent)
-)
+READER = reader_of(StartEvent, StopEvent, Job, Special, Piece, Question, Reply, StepFailedEvent, CollectionReleaseEvent)
 EVENTS: tuple[type[Event], ...] = (Job, Special, Question, Reply, Piece, Piece)
 KEYS = [routing_name(cls) for cls in (Job, Special)]
-
-
-def read_message(name: str, value: str) -> Message:
-    cls = TABLE.find(name)
-    assert cls is not None
-    assert issubclass(cls, Event)
-    return message_of(cls.model_validate_json(value))
-
-
-READER = PartReader(read_message)
 
 
 class World:

@@ -53,11 +53,12 @@ from workflow_server.engine.inputs import (
     WaitName,
 )
 from workflow_server.engine.message import Message, kind_of, message_of
+from workflow_server.engine.parts import PartReader
 from workflow_server.engine.reduce import reduce
 from workflow_server.engine.shape import Shape, StepShape
 from workflow_server.engine.state import Run
 from workflow_server.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StepState
-from workflow_server.naming import routing_name
+from workflow_server.naming import TypeTable, routing_name
 
 
 class Job(Event):
@@ -106,6 +107,19 @@ def collects(*events: type[Event], take: int | None = None, **more: Any) -> Step
 def joins(*events: type[Event], **more: Any) -> StepShape:
     """Return a join without a name."""
     return replace(takes(*events, **more), slots=tuple(routing_name(cls) for cls in events))
+
+
+def reader_of(*events: type[Event]) -> PartReader:
+    """Return what reads back parts that hold events of these classes."""
+    table = TypeTable(events)
+
+    def read_message(name: str, value: str) -> Message:
+        cls = table.find(name)
+        assert cls is not None
+        assert issubclass(cls, Event)
+        return message_of(cls.model_validate_json(value), value)
+
+    return PartReader(read_message)
 
 
 class Play:
