@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -116,6 +117,29 @@ def test_a_run_is_cancelled_and_listed_and_removed(server: Served) -> None:
 )
 def test_what_the_server_refuses(server: Served, command: Any, said: str) -> None:
     assert typed(server, *command) == (5, "", said)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [("list",), ("events", "many")])
+def test_who_has_read_enough_is_no_server_out_of_reach(
+    server: Served, command: tuple[str, ...], unbuffered: str
+) -> None:
+    name, *arguments = command
+    typed(server, "run", "ship", "--input", '{"item": "lamp", "pieces": 300}', "--handler-id", "many")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "workflow_server", name, server.url, *arguments],
+            cwd=OFFICE,
+            env=checkout_environ(PYTHONUNBUFFERED=unbuffered),
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_nobody_is_there() -> None:

@@ -377,7 +377,8 @@ class WorkflowClient:
             handler_id: Whose run.
             include_internal_events: Whether to see what the engine says about itself.
             after_sequence: The sequence after which to begin; -1 for the beginning, "now" for what is still to come.
-            registry: Classes of events: such are yielded as themselves, all others in their envelopes.
+            registry: Classes of events: such, and the built-in ones, are yielded as themselves, all others in their
+                envelopes; `None` for all in their envelopes.
             patience: How to take up a broken stream.
         """
         return self._follow(handler_id, include_internal_events, after_sequence, registry, patience)

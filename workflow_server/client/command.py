@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -27,6 +28,8 @@ from workflow_server.wire.models import HandlerData
 _STATUS = {"completed": 0, "failed": 1, "cancelled": 3, "running": 4}
 _REFUSED = 5
 _INTERRUPTED = 130
+_UNREAD = 141
+"""What shells report for a program whose reader has left, as `head` does when it has enough."""
 _SO_FAR = Patience(silence=1.0, errors_break=False)
 """Reads what is there: a second without news is the end of it."""
 
@@ -47,8 +50,12 @@ def main(arguments: Sequence[str]) -> int:
     url = options.url if "://" in options.url else f"http://{options.url}"
     try:
         status: int = options.act(SyncWorkflowClient(base_url=url, failures="return"), options)
+        sys.stdout.flush()
     except httpx.HTTPStatusError as error:
         return _complain(_reason(error.response))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it leaves
+        return _UNREAD
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return _complain(f"{url} can't be reached: {error}")
     except ValueError as error:

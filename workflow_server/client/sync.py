@@ -1,6 +1,7 @@
 """`SyncWorkflowClient`: the same client for scripts and notebooks, without an event loop.
 
-Its methods are those of `WorkflowClient`, whose documentation holds for these too.
+Its methods are those of `WorkflowClient`, whose documentation holds for these too; `get_workflow_events`, an older name
+of `events`, is the other's alone.
 """
 
 from __future__ import annotations
