@@ -16,6 +16,7 @@ from workflow_server.api.commands import GetHandler, StartRun
 from workflow_server.api.outcomes import HandlerFound, RunAccepted
 from workflow_server.events import Event, HumanResponseEvent, StartEvent, StopEvent
 from workflow_server.stores.base import AbstractWorkflowStore
+from workflow_server.wire.records import HandlerRecord
 
 
 class Go(HumanResponseEvent):
@@ -127,9 +128,23 @@ async def test_waiting_does_not_keep_a_run_in_memory(tmp_path: Path) -> None:
         tasks.cancel_scope.cancel()
 
 
+class Noticing(SqliteWorkflowStore):
+    """Tells when it has answered for a run."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.answered = anyio.Event()
+
+    async def run(self, run_id: str) -> HandlerRecord | None:
+        record = await super().run(run_id)
+        self.answered.set()
+        return record
+
+
 @pytest.mark.parametrize("idle_timeout", [None, 0.0])
 async def test_a_stopping_server_answers_at_once(tmp_path: Path, idle_timeout: float | None) -> None:
-    server = server_on(SqliteWorkflowStore(tmp_path / "runs.db"), idle_timeout=idle_timeout)
+    store = Noticing(tmp_path / "runs.db")
+    server = server_on(store, idle_timeout=idle_timeout)
     answers: list[httpx.Response] = []
 
     async with serving(server) as client:
@@ -138,9 +153,11 @@ async def test_a_stopping_server_answers_at_once(tmp_path: Path, idle_timeout: f
         async def ask() -> None:
             answers.append(await client.get("/handlers/h?wait=3600"))
 
+        store.answered = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
-            await anyio.sleep(0.1)
+            await store.answered.wait()  # the request has looked at the run, and waits
+            await anyio.wait_all_tasks_blocked()
             with anyio.fail_after(5):
                 await server.stop()
     assert [(answer.status_code, answer.json()["status"]) for answer in answers] == [(202, "running")]
