@@ -17,7 +17,7 @@ import anyio
 import httpx
 import pytest
 
-from tests_support.durable_workflows import Fails, Lists
+from tests_support.durable_workflows import Fails, Lists, played
 from tests_support.faulty_store import Fault, FaultyStore, Kind
 from workflow_server import Context, Workflow, WorkflowServer, step
 from workflow_server.errors import StoreUnavailable
@@ -305,6 +305,6 @@ async def test_a_fault_at_any_call_loses_and_repeats_nothing(
         ]
     for fault in faults:
         where = f"{fault}, {whole.calls[fault.at]}"
-        with anyio.fail_after(1000):
+        with played(where), anyio.fail_after(1000):
             store, *clients = await play(name, fault)
         assert [await said(store, client, where) for client in clients] == undisturbed, where

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests_support.durable_workflows import WORKFLOWS, answer_questions, make_server, result_of, said, told
+from tests_support.durable_workflows import WORKFLOWS, answer_questions, make_server, played, result_of, said, told
 from tests_support.faulty_store import FaultyStore
 from workflow_server.api.commands import StartRun
 from workflow_server.api.outcomes import RunAccepted
@@ -102,22 +102,25 @@ async def test_every_history_ends_well(part: int, caplog: pytest.LogCaptureFixtu
     caplog.set_level("CRITICAL", "workflow_server")  # a store that fails is logged, and fails often here
     undisturbed = {name: await said_undisturbed(name) for name in WORKFLOWS}
     for seed in SEEDS[part::5]:
-        dice = random.Random(seed)
-        disk = DurableStore()
-        wanted = {f"h{number}": dice.choice(sorted(WORKFLOWS)) for number in range(3)}
-        accepted: set[str] = set()
-        with anyio.fail_after(10_000):
-            for _ in range(300):
-                await one_life(disk, dice, wanted, accepted)
-                records = [await disk.handler(handler_id) for handler_id in wanted]
-                if all(record is not None and record.status != "running" for record in records):
-                    break
-        for handler_id, name in wanted.items():
-            where = f"seed {seed}, {name}"
-            record = await disk.handler(handler_id)
-            assert record is not None, where
-            assert await result_of(disk, handler_id) == WORKFLOWS[name][1], where
-            events = await disk.events(record.run_id, -1, 10_000)
-            assert [event.sequence for event in events] == list(range(len(events))), where
-            assert sorted(said(events)) == undisturbed[name], where
-            assert not disk.parts[record.run_id], where
+        with played(f"seed {seed}"):
+            await check_history(random.Random(seed), undisturbed)
+
+
+async def check_history(dice: random.Random, undisturbed: dict[str, list[tuple[str, str]]]) -> None:
+    disk = DurableStore()
+    wanted = {f"h{number}": dice.choice(sorted(WORKFLOWS)) for number in range(3)}
+    accepted: set[str] = set()
+    with anyio.fail_after(10_000):
+        for _ in range(300):
+            await one_life(disk, dice, wanted, accepted)
+            records = [await disk.handler(handler_id) for handler_id in wanted]
+            if all(record is not None and record.status != "running" for record in records):
+                break
+    for handler_id, name in wanted.items():
+        record = await disk.handler(handler_id)
+        assert record is not None, name
+        assert await result_of(disk, handler_id) == WORKFLOWS[name][1], name
+        events = await disk.events(record.run_id, -1, 10_000)
+        assert [event.sequence for event in events] == list(range(len(events))), name
+        assert sorted(said(events)) == undisturbed[name], name
+        assert not disk.parts[record.run_id], name

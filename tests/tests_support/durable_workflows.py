@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import anyio
@@ -342,6 +342,16 @@ def make_server(store: AbstractWorkflowStore, names: Iterable[str] = WORKFLOWS, 
     for name in names:
         server.add_workflow(name, WORKFLOWS[name][0](timeout=None), additional_events=[Reply])
     return server
+
+
+@contextmanager
+def played(where: str) -> Generator[None]:
+    """Have whatever fails inside say what was played."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"played: {where}")
+        raise
 
 
 async def told(disk: DurableStore, handler_id: str = "h") -> list[EventRecord]:
