@@ -1,22 +1,23 @@
 /** The shell around the logic: performs effects, feeds their results in, and draws at most once a frame. */
 
-import { initial, update } from "./core.js";
-import { makePage } from "./view.js";
+import { KEPT, initial, update } from "./core.js";
+import { makePage } from "./page.js";
 
 const PATIENCE = 30_000; // Milliseconds until a request counts as lost.
 const GATHER = 25; // Milliseconds during which events are gathered, so that a burst is drawn once.
 const BATCH = 500; // Events handled at a time, so that the page stays quick under ten thousand.
-const KEY = "workflow-server:"; // Begins the names of what the browser keeps.
 
 const draw = makePage(dispatch);
 const timers = new Map();
-let state = initial(Object.fromEntries(["settings", "answered", "drafts", "inputs"].map((name) => [name, recall(name)])));
+let state = initial(Object.fromEntries(KEPT.map((name) => [name, recall(name)]).filter(([, value]) => value)));
 let stream = null;
 let drawn = false;
 
 function dispatch(input) {
+  const before = state;
   const step = update(state, input);
   state = step.state;
+  for (const name of KEPT) if (state[name] !== before[name]) keep(name, state[name]);
   for (const effect of step.effects) EFFECTS[effect.kind](effect);
   if (drawn) return;
   drawn = true;
@@ -28,11 +29,10 @@ function dispatch(input) {
 
 const EFFECTS = {
   async request(request) {
-    const body = request.body ?? null;
-    const headers = body === null ? {} : { "content-type": "application/json" };
+    const { path, method, body } = request;
     let input = { type: "unreachable", request };
     try {
-      const response = await fetch(new URL(request.path, document.baseURI), { method: request.method, headers, body, signal: AbortSignal.timeout(PATIENCE) });
+      const response = await fetch(new URL(path, document.baseURI), { method, headers: body ? { "content-type": "application/json" } : {}, body, signal: AbortSignal.timeout(PATIENCE) });
       const date = Date.now() - Date.parse(response.headers.get("date"));
       input = { type: "answer", request, status: response.status, text: await response.text(), date };
     } catch {
@@ -74,31 +74,26 @@ const EFFECTS = {
 
   timer({ name, after }) {
     clearTimeout(timers.get(name));
-    timers.set(name, setTimeout(() => dispatch({ type: "timer", name }), after));
+    timers.set(name, setTimeout(dispatch, after, { type: "timer", name }));
   },
 
-  go({ hash }) {
-    location.hash = hash;
-  },
-
-  address({ hash }) {
-    history.replaceState(null, "", hash);
-  },
-
-  keep({ name, value }) {
-    try {
-      localStorage.setItem(KEY + name, JSON.stringify(value));
-    } catch {
-      // A full or forbidden store costs convenience only.
-    }
-  },
+  go: ({ hash }) => (location.hash = hash),
+  address: ({ hash }) => history.replaceState(null, "", hash),
 };
+
+function keep(name, value) {
+  try {
+    localStorage.setItem(`workflow-server:${name}`, JSON.stringify(value));
+  } catch {
+    // A full or forbidden store costs convenience only.
+  }
+}
 
 function recall(name) {
   try {
-    return JSON.parse(localStorage.getItem(KEY + name)) ?? undefined;
+    return JSON.parse(localStorage.getItem(`workflow-server:${name}`));
   } catch {
-    return undefined;
+    return null;
   }
 }
 

@@ -1,111 +1,132 @@
-/** The few things that drawing needs. Text always goes in as text, never as markup. */
+/**
+ * Drawing. Views describe what should be there; `draw` makes it so and touches only what differs, so that focus, selections
+ * and scroll positions stay. Text goes in as text, never as markup.
+ */
 
-const SVG = "http://www.w3.org/2000/svg";
+import { layout, pretty } from "./json.js";
+
 const MANY = 200_000; // Characters of JSON that are laid out; the rest only slows the browser.
+const TYPED = ["value", "checked"]; // People change these, too, so they are compared with what is there.
 
-/** Make an element: `on…` properties are listeners, the others attributes; `false`, `null` and `undefined` are left out. */
-export const h = (tag, properties = {}, ...children) => fill(document.createElement(tag), properties, children);
+/**
+ * Describe an element: `h("p.hint", { hidden: true }, "text", child, …)`. Properties `on…` are listeners, `style` is an
+ * object, `key` tells apart what may change places; others are attributes. Children may be descriptions, nodes, text,
+ * lists of those, or nothing (`null`, `false`, …).
+ */
+export function h(name, ...children) {
+  const [tag, ...classes] = name.split(".");
+  const properties = children[0]?.constructor === Object && !children[0].tag ? children.shift() : {};
+  return { tag, children, properties: { ...(tag === "button" && { type: "button" }), ...(classes.length > 0 && { class: classes.join(" ") }), ...properties } };
+}
 
-/** The same for drawings. */
-export const s = (tag, properties = {}, ...children) => fill(document.createElementNS(SVG, tag), properties, children);
-
-function fill(node, properties, children) {
-  for (const [name, value] of Object.entries(properties)) {
-    if (value === false || value === null || value === undefined) continue;
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else node.setAttribute(name, value === true ? "" : value);
+/** Make the children of `parent` those described. */
+export function draw(parent, ...children) {
+  const wanted = new Map();
+  children.flat().forEach((child, at) => {
+    if ((child ?? false) !== false && child !== "") wanted.set(child.tag ? `${child.tag} ${child.properties.key ?? at}` : child instanceof Node ? child : at, child);
+  });
+  const known = new Map();
+  for (const node of [...parent.childNodes]) {
+    if (wanted.has(node.key)) known.set(node.key, node);
+    else node.remove();
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
-  return node;
+  let next = parent.firstChild;
+  for (const [key, child] of wanted) {
+    const node = known.get(key) ?? create(child, parent);
+    node.key = key;
+    change(node, child);
+    if (node === next) next = node.nextSibling;
+    else parent.insertBefore(node, next);
+  }
 }
 
-/** Set an attribute, or remove it if `value` is `null` or `false`. */
-export function attribute(node, name, value) {
-  if (value === null || value === false) node.removeAttribute(name);
-  else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+function create(child, parent) {
+  if (child instanceof Node) return child;
+  if (!child.tag) return new Text();
+  return document.createElementNS(child.tag === "svg" ? "http://www.w3.org/2000/svg" : parent.namespaceURI, child.tag);
 }
 
-/** Set an element's text if it differs, so that live regions speak only when there is news. */
-export function text(node, value) {
-  if (node.textContent !== value) node.textContent = value;
+function change(node, now) {
+  const before = node.drawn;
+  if (node === now || before === now) return;
+  node.drawn = now;
+  if (!now.tag) {
+    node.nodeValue = now;
+    return;
+  }
+  for (const name of Object.keys({ ...before?.properties, ...now.properties })) {
+    const value = now.properties[name];
+    if (!TYPED.includes(name) && value !== before?.properties[name]) set(node, name, value);
+  }
+  draw(node, ...now.children);
+  for (const name of TYPED) if (name in now.properties && node[name] !== now.properties[name]) node[name] = now.properties[name];
 }
 
-/** Return a function that calls `draw` with its arguments unless they are the same as last time. */
-export function memo(draw) {
-  let last = null;
+function set(node, name, value) {
+  if (name === "modal") queueMicrotask(() => node.showModal());
+  else if (name === "style") Object.assign(node.style, value);
+  else if (name.startsWith("on")) node[name] = value ?? null;
+  else if (name.startsWith("aria-") && typeof value === "boolean") node.setAttribute(name, value);
+  else if ((value ?? false) === false) node.removeAttribute(name);
+  else if (name !== "key") node.setAttribute(name, value === true ? "" : value);
+}
+
+/** Return a function that gives the last result of `make` again if its arguments are the same. */
+export function memo(make) {
+  let last = [];
+  let value;
   return (...now) => {
-    if (last && now.length === last.length && now.every((value, at) => Object.is(value, last[at]))) return;
+    if (now.length !== last.length || now.some((one, at) => !Object.is(one, last[at]))) value = make(...now);
     last = now;
-    draw(...now);
+    return value;
   };
 }
 
-/** Make the children of `parent` those of `items`, keeping the elements (and their focus) of known keys. */
-export function keyed(parent, items, keyOf, create, change = () => {}) {
-  const old = new Map([...parent.children].map((node) => [node.dataset.key, node]));
-  let before = parent.firstChild;
-  for (const item of items) {
-    const key = keyOf(item);
-    const node = old.get(key) ?? create(item);
-    old.delete(key);
-    node.dataset.key = key;
-    change(node, item);
-    if (node === before) before = before.nextSibling;
-    else parent.insertBefore(node, before);
-  }
-  for (const node of old.values()) node.remove();
+/** A row of tabs; the arrow keys go from one to the next. */
+export function tabs(label, words, chosen, choose) {
+  const names = Object.keys(words);
+  const turn = ({ key, currentTarget }) => {
+    const step = { ArrowRight: 1, ArrowLeft: names.length - 1 }[key];
+    if (!step) return;
+    const next = (names.indexOf(chosen) + step) % names.length;
+    choose(names[next]);
+    currentTarget.children[next].focus();
+  };
+  const tab = (name) => h("button", { role: "tab", id: `tab-${name}`, "aria-selected": name === chosen, tabindex: name === chosen ? 0 : -1, onclick: () => choose(name) }, words[name]);
+  return h("div.tabs", { role: "tablist", "aria-label": label, onkeydown: turn }, names.map(tab));
 }
 
-/** JSON laid out and coloured, as the content of a `pre`. */
-export function coloured(json, layout) {
-  if (json.length > MANY) return [json.slice(0, MANY), `\n… ${(json.length - MANY).toLocaleString("en")} more characters`];
-  const pieces = layout(json);
-  if (pieces.length > 4000) return [pieces.map(([, piece]) => piece).join("")];
-  return pieces.map(([kind, piece]) => (kind === "plain" ? piece : h("span", { class: `json-${kind}` }, piece)));
-}
+/** Buttons of which one is pressed. */
+export const choice = (label, words, chosen, choose) => h("div.switch", { role: "group", "aria-label": label }, words.map((word) => h("button", { "aria-pressed": word === chosen, onclick: () => choose(word) }, word)));
 
 /** Pairs of a name and what belongs to it. */
-export const pairs = (...found) => h("dl", { class: "pairs" }, ...found.filter(Boolean).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+export const pairs = (found) => h("dl.pairs", found.filter(Boolean).flatMap(([name, value]) => [h("dt", name), h("dd", value)]));
 
-/** Put `value` into the clipboard and say so on the button. Pages without encryption may not ask for the clipboard. */
-export async function copy(value, button) {
-  const before = button.textContent;
+/** JSON laid out and coloured. */
+export function json(text, label, more = "") {
+  const pieces = text.length > MANY ? [] : layout(text);
+  const long = text.length > MANY ? `${text.slice(0, MANY)}\n… ${(text.length - MANY).toLocaleString("en")} more characters` : pretty(text);
+  const shown = pieces.length === 0 || pieces.length > 4000 ? long : pieces.map(([kind, piece]) => (kind === "plain" ? piece : h(`span.json-${kind}`, piece)));
+  return h(`pre.json${more}`, { tabindex: 0, "aria-label": label }, shown);
+}
+
+/** A button that puts `value` into the clipboard and says so. Pages without encryption may not ask for the clipboard. */
+export const copier = (value, look = ".small") => h(`button${look}`, { onclick: ({ target }) => copy(value, target) }, "Copy");
+
+async function copy(value, button) {
   try {
     await navigator.clipboard.writeText(value);
   } catch {
-    const area = h("textarea", { class: "unseen" });
-    area.value = value;
-    button.parentNode.append(area);
+    const area = Object.assign(document.createElement("textarea"), { value, className: "unseen" });
+    button.after(area);
     area.select();
     document.execCommand("copy");
     area.remove();
     button.focus();
   }
-  text(button, "Copied");
-  setTimeout(() => text(button, before), 1200);
+  button.firstChild.nodeValue = "Copied";
+  setTimeout(() => (button.firstChild.nodeValue = "Copy"), 1200);
 }
 
-const TIME = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const EXACT = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
-const DAY = new Intl.DateTimeFormat([], { day: "numeric", month: "short" });
-
-/** A time of day, with the date if it is not today's. */
-export function clock(iso, now, exact = false) {
-  const date = new Date(iso);
-  const today = date.toDateString() === new Date(now).toDateString();
-  const told = (exact ? EXACT : TIME).format(date);
-  return today ? told : `${DAY.format(date)}, ${told}`;
-}
-
-/** How long something took, from milliseconds. */
-export function span(ms) {
-  if (!(ms >= 0)) return "0 ms";
-  if (ms < 9.95) return `${Number(ms.toFixed(ms < 0.995 ? 2 : 1))} ms`;
-  if (ms < 999.5) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${Number((ms / 1000).toFixed(ms < 10_000 ? 2 : 1))} s`;
-  const minutes = Math.floor(ms / 60_000);
-  const seconds = Math.floor((ms % 60_000) / 1000);
-  if (minutes < 60) return seconds ? `${minutes} min ${seconds} s` : `${minutes} min`;
-  if (minutes < 2880) return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${minutes / 60} h`;
-  return `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
-}
+/** Put the focus on the first field within a node. */
+export const focusField = (node) => node?.querySelector("input, textarea, select")?.focus();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { initial, parseRoute, serverTime, update } from "../../ui_dist/core.js";
+import { KEPT, initial, parseRoute, serverTime, update } from "../../ui_dist/core.js";
 
 /** Feed inputs in and keep state and the effects of the last one. */
 function drive(state = initial()) {
@@ -219,7 +219,7 @@ test("answering a question closes it and is remembered; a refusal leaves it open
   assert.equal(page.state.run.questions.length, 1);
   page.put(answer).answer("sent", 200, { status: "sent" });
   assert.equal(page.state.run.questions.length, 0);
-  assert.deepEqual(page.effects, [{ kind: "keep", name: "answered", value: { r1: [1] } }]);
+  assert.deepEqual([page.effects, page.state.answered], [[], { r1: [1] }]);
   const again = drive(initial({ answered: { r1: [1] } })).put({ type: "opened", hash: "#/run/h1" }).answer("handler", 202, handler());
   assert.equal(again.put({ type: "events", id: "h1", batch: [[0, RETURNED], [1, ASK]] }).state.run.questions.length, 0);
 });
@@ -239,7 +239,7 @@ test("cancelling asks the server and then looks what became of the run", () => {
   page.answer("handler", 500, handler({ status: "cancelled" }));
   assert.equal(page.state.run.handler.status, "cancelled");
   const late = running().put({ type: "cancel" }).answer("cancelled", 404, { detail: "Handler not found" });
-  assert.equal(late.state.forms.cancel.error, "");
+  assert.equal(late.state.forms.sure.error, "");
 });
 
 test("schemas: what may be sent, and a workflow that is gone", () => {
@@ -251,7 +251,7 @@ test("schemas: what may be sent, and a workflow that is gone", () => {
   }
   page.effects = asked;
   page.answer("representation", 200, { graph: { description: "Pays.", nodes: [{ id: "s" }, { event_type: "Given", event_types: ["Given", "HumanResponseEvent"] }, { event_type: "Begin", event_types: ["Begin"] }] } });
-  assert.deepEqual(page.state.details.pay, { load: "ready", start: { title: "Begin" }, events: [{ title: "Given" }], answers: ["Given"], declared: ["Given", "Begin"], description: "Pays.", graph: page.state.details.pay.graph, error: "" });
+  assert.deepEqual(page.state.details.pay, { load: "ready", start: { title: "Begin" }, events: [{ title: "Given" }], graph: page.state.details.pay.graph, error: "" });
   const gone = drive().put({ type: "opened", hash: "#/new/pay" }).answer("schema", 404, { detail: "Workflow not found" });
   assert.equal(gone.state.details.pay.error, "Workflow not found");
   assert.ok(gone.put({ type: "retry" }).kinds().includes("schema"));
@@ -261,10 +261,11 @@ test("what the browser keeps: settings, the input typed last and those sent", ()
   const page = drive(initial({ settings: { internal: true }, drafts: { pay: "{1" } }));
   assert.deepEqual([page.state.settings, page.state.drafts.pay], [{ internal: true, fold: true }, "{1"]);
   page.put({ type: "set", name: "internal", value: false });
-  assert.deepEqual(page.effects, [{ kind: "keep", name: "settings", value: { internal: false, fold: true } }]);
+  assert.deepEqual(page.state.settings, { internal: false, fold: true });
   page.put({ type: "draft", workflow: "pay", text: "{2" });
-  assert.deepEqual(page.effects, [{ kind: "keep", name: "drafts", value: { pay: "{2" } }]);
-  for (const text of ["{}", '{"a":1}', "{}"]) page.put({ type: "start", workflow: "pay", text }).put({ type: "dismiss", form: "start" });
+  assert.deepEqual(page.state.drafts, { pay: "{2" });
+  assert.ok(["settings", "answered", "drafts", "inputs"].every((name) => KEPT.includes(name) && name in page.state));
+  for (const text of ["{}", '{"a":1}', "{}"]) page.put({ type: "start", workflow: "pay", text }).answer("start", 400, {});
   assert.deepEqual(page.state.inputs.pay, ["{}", '{"a":1}']);
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { place } from "../../ui_dist/graph.js";
+import { place } from "../../ui_dist/layout.js";
 
 const graph = (...edges) => {
   const ids = [...new Set(edges.flatMap((edge) => edge.split(">")))];

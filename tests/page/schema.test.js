@@ -79,10 +79,9 @@ test("events to send: answers first, then those the program added, start and sto
   const details = {
     start: { title: "Begin" },
     events: ["StopEvent", "Begin", "Progress", "Extra", "Answer"].map((title) => ({ title })),
-    answers: ["Answer"],
-    declared: ["StopEvent", "Begin", "Progress", "Answer"],
+    graph: { nodes: ["StopEvent", "Begin", "Progress", "Answer"].map((title) => ({ event_type: title, event_types: [title === "Answer" && "HumanResponseEvent"] })) },
   };
   assert.deepEqual(sendable(details).map(({ title }) => title), ["Answer", "Extra", "Progress", "StopEvent", "Begin"]);
   assert.deepEqual(sendable({}), []);
-  assert.deepEqual(sendable({ ...details, answers: null }), []);
+  assert.deepEqual(sendable({ ...details, graph: null }), []);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import test from "node:test";
 
-import { asCurl, asPython, startBody } from "../../ui_dist/share.js";
+import { asCurl, asPython, startBody } from "../../ui_dist/json.js";
 
 const INPUT = '{"name":"O\'Neill \\"ü\\" $HOME","total":1250.0}';
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { durations, rowsOf, scale } from "../../ui_dist/timeline.js";
+import { durations, scale } from "../../ui_dist/layout.js";
+import { rowsOf } from "../../ui_dist/tell.js";
 
 const span = (kind, from, to) => ({ kind, from, to });
 const items = (...spans) => [{ spans }];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { visible } from "../../ui_dist/window.js";
+import { visible } from "../../ui_dist/layout.js";
 
 test("ten thousand rows cost as many as fit, and a few around them", () => {
   const [first, end] = visible(10_000, 38, 38 * 5000, 380);
