@@ -1,7 +1,7 @@
-"""A crash after any commit: the run goes on from there, ends with the same outcome, and repeats nothing it has told.
+"""Crashes beyond those of `survive_crashes`, which `test_survive_crashes.py` puts the same workflows through.
 
-Every commit of a run is a point at which the process may die. Each test plays a workflow once, keeps a copy of the
-store after each commit, and then starts a new server from every copy.
+After every second commit of process upon process, of runs that leave memory while they wait, and of a run whose
+workflow the next process does not serve.
 """
 
 from __future__ import annotations
@@ -39,40 +39,6 @@ async def first_run(name: str, on_commit: Callable[[DurableStore], None]) -> Dur
             assert isinstance(await server.execute(StartRun(name, handler_id="h")), RunAccepted)
             await answer_questions(server, store)
     return store
-
-
-@pytest.mark.parametrize("name", list(WORKFLOWS))
-async def test_a_crash_after_any_commit_changes_nothing(name: str) -> None:
-    """From every point the run ends with the same result; what was told before stays, and nothing is told twice."""
-    survivors: list[DurableStore] = []
-    whole = await first_run(name, lambda store: survivors.append(store.copy()))
-    expected = WORKFLOWS[name][1]
-    assert await result_of(whole) == expected
-    assert len(survivors) >= 3
-    for point, survivor in enumerate(survivors):
-        where = f"after commit {point + 1} of {len(survivors)}"
-        again = await check_from(survivor, name, whole, where)
-        # What a reload has decided is committed before any step goes on: the next process begins with that.
-        await check_from(again, name, whole, f"{where}, and after the next process's first")
-
-
-async def check_from(survivor: DurableStore, name: str, whole: DurableStore, where: str) -> DurableStore:
-    """Go on from what a crash has left, and compare; return what a crash after the first commit would have left."""
-    first: list[DurableStore] = []
-
-    def keep_first(_number: int) -> None:
-        if not first:
-            first.append(survivor.copy())
-
-    survivor.on_commit = keep_first
-    before = await told(survivor)
-    after = await told(await run_from(survivor))
-    assert await result_of(survivor) == WORKFLOWS[name][1], where
-    assert after[: len(before)] == before, where
-    assert [event.sequence for event in after] == list(range(len(after))), where
-    assert sorted(said(after)) == sorted(said(await told(whole))), where
-    assert not survivor.parts[after_run(survivor)], f"{where}: a run that is over leaves no parts"
-    return first[0] if first else survivor
 
 
 @pytest.mark.parametrize("name", ["chain", "fan", "progress", "talks", "lists", "few", "pairs", "asked", "overtaken"])
@@ -198,8 +164,3 @@ async def test_a_run_whose_workflow_is_gone_is_blocked_and_mended() -> None:
     record = await survivor.handler("h")
     assert record is not None
     assert (record.status, record.error) == ("completed", None)
-
-
-def after_run(store: DurableStore) -> str:
-    (run_id,) = store.last
-    return run_id

@@ -119,6 +119,21 @@ async def test_progress_kept_in_the_process_is_found_out() -> None:
     assert "after a crash at commit 1 of 2: the run ended as ('completed', '{\"result\":2}'" in await complaint(Counts)
 
 
+async def test_what_only_a_second_crash_brings_about_is_found_out() -> None:
+    calls: list[int] = []
+
+    class Thrice(Workflow):
+        """Does something else when it is begun for the third time."""
+
+        @step
+        async def go(self, ev: StartEvent) -> StopEvent:
+            calls.append(1)
+            return StopEvent(result=len(calls) > 2)
+
+    said = "after a crash at commit 1 of 2, and one at the next process's first: the run ended as"
+    assert said in await complaint(Thrice)
+
+
 async def test_what_is_said_anew_is_found_out_unless_it_is_meant() -> None:
     def make() -> Workflow:
         class Chats(Workflow):

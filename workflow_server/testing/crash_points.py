@@ -1,13 +1,14 @@
-"""A crash after every commit: does the run go on from there as if nothing had happened?
+"""A crash after every commit, and a second one on top: does the run go on from there as if nothing had happened?
 
     async def test_a_crash_changes_nothing() -> None:
         survived = await survive_crashes(MyWorkflow, Begin(n=3), answer=lambda question: Reply(text="yes"))
         assert survived.result == 4
 
 Every commit of a run is a point at which its process may die. The workflow is played once to its end, with a copy
-of the store kept after each commit; then a new server starts from every copy and finishes the run. Each time the
-run must end the same, what was told before must stand, and nothing may be told twice. Best under virtual time
-(`virtual_time`), where waits and retries take no time.
+of the store kept after each commit; then a new server starts from every copy and finishes the run, and another one
+from what a crash after that server's first commit would have left: what a reload has decided is committed before any
+step goes on. Each time the run must end the same, what was told before must stand, and nothing may be told twice.
+Best under virtual time (`virtual_time`), where waits and retries take no time.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ async def survive_crashes(
     same_events: bool = True,
     within: float = 10_000.0,
 ) -> Survived:
-    """Play a workflow to its end, then again from what a crash after each of its commits would have left.
+    """Play a workflow to its end, then again from what crashes after each of its commits would have left.
 
     Args:
         make_workflow: Makes an instance, for each new process.
@@ -84,12 +85,11 @@ async def survive_crashes(
     whole, survivors = DurableStore(), list[DurableStore]()
     whole.on_commit = lambda _: survivors.append(whole.copy())
     expected = await stage.play(whole, start_event, "without a crash")
-    whole.on_commit = None
     for number, survivor in enumerate(survivors, 1):
         where = f"after a crash at commit {number} of {len(survivors)}"
-        before = await stage.told(survivor)
-        ended = await stage.play(survivor, None, where)
-        _compare(ended, expected, before, where, same_events)
+        left = await stage.go_on(survivor, expected, where, same_events)
+        if left is not None:
+            await stage.go_on(left, expected, f"{where}, and one at the next process's first", same_events)
     record, told = expected
     run_result = None if record.result is None else result_of(stage.event(record.result))
     names = tuple(event.type for event in told if not event.internal)
@@ -122,7 +122,20 @@ class _Stage:
         assert record is not None
         if record.status == "running":
             raise AssertionError(f"{where}: the run did not end in {self.within} seconds; it is {record.phase}")
+        assert not store.parts[record.run_id], f"{where}: the run has left parts behind"
         return record, await self.told(store)
+
+    async def go_on(self, store: DurableStore, expected: Ended, where: str, same_events: bool) -> DurableStore | None:
+        """Have a new process finish the run that a crash has left, and compare.
+
+        Returns:
+            What another crash, after that process's first commit, would leave; `None` if it committed nothing.
+        """
+        copies: list[DurableStore] = []
+        store.on_commit = lambda _: None if copies else copies.append(store.copy())
+        before = await self.told(store)
+        _compare(await self.play(store, None, where), expected, before, where, same_events)
+        return copies[0] if copies else None
 
     @asynccontextmanager
     async def _process(self, store: DurableStore) -> AsyncGenerator[HandlerManager]:
@@ -193,7 +206,7 @@ def _compare(ended: Ended, expected: Ended, before: list[EventRecord], where: st
     (record, told), (wanted, wanted_told) = ended, expected
     if _outcome(record) != _outcome(wanted):
         raise AssertionError(f"{where}: the run ended as {_outcome(record)}, not as {_outcome(wanted)}")
-    if told[: len(before)] != before:
+    if told[: len(before)] != before or [event.sequence for event in told] != list(range(len(told))):
         raise AssertionError(f"{where}: what readers had seen has changed")
     if same_events and _said(told) != _said(wanted_told):
         raise AssertionError(f"{where}: it told {_said(told)}, not {_said(wanted_told)}")
