@@ -168,6 +168,27 @@ async def test_a_store_that_is_out_is_seen_as_silence(number: int) -> None:
         assert await several.pull() is None
 
 
+@pytest.mark.virtual_time
+@pytest.mark.usefixtures("virtual_clock")
+async def test_a_look_for_new_runs_that_is_cut_short_misses_none() -> None:
+    """The first page may hold a later run of an early handler; what was found is not remembered for ever."""
+    disk = DurableStore()
+    names = [f"h{n}" for n in range(101)]
+    for place, name in enumerate(names):
+        started = 1000.0 if place == 0 else float(place)
+        over = HandlerRecord(name, "w", f"r{place}", "completed", "done", started, started)
+        disk.commit_now([Batch(over, 1, 1, (event(0, "Done", "StopEvent"),))])
+    feed = SeveralFeed(FaultyStore(disk, Fault("once", 1)), News(), Bookmark(since=0.0), ("w",))
+    seen: list[str] = []
+    with anyio.fail_after(60):
+        while len(seen) < len(names):
+            seen += [one.handler_id for one in await feed.pull() or ()]
+    assert sorted(seen) == sorted(names)
+    with anyio.move_on_after(3):
+        await feed.pull()
+    assert feed._known == set()
+
+
 async def test_a_listing_comes_in_pages_and_ends() -> None:
     store = SlowStore()
     for n in range(HANDLERS_PAGE + 1):

@@ -75,7 +75,7 @@ class SeveralFeed:
         self._workflows = workflows
         self._watch = Watch()
         self._known: set[str] = set()
-        """Runs that were found already."""
+        """Runs that this look may find again."""
         self._fresh: dict[str, None] = {}
         """Runs that may have news, in the order in which they are to be looked at."""
         for run_id in bookmark.runs:
@@ -124,6 +124,7 @@ class SeveralFeed:
     async def _look(self) -> None:
         """Find the runs that have started since the last look."""
         query = HandlerQuery(workflow_name_in=self._workflows, started_after=self._bookmark.since)
+        since = self._bookmark.since
         cursor: str | None = None
         while True:
             try:
@@ -131,11 +132,14 @@ class SeveralFeed:
             except StoreUnavailable:
                 return  # the next look finds them
             for record in records:
-                self._bookmark.since = max(self._bookmark.since or 0.0, math.nextafter(record.started_at, math.inf))
+                since = max(since or 0.0, math.nextafter(record.started_at, math.inf))
                 if record.run_id not in self._known:
                     self._follow(record.run_id)
                     self._bookmark.runs[record.run_id] = -1
             if cursor is None:
+                # Only now: a page holds handlers in the order of their first runs, and a look may be cut short.
+                self._bookmark.since = since
+                self._known.clear()
                 return
 
     def _follow(self, run_id: str) -> None:
