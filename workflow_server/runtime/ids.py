@@ -19,7 +19,9 @@ if hasattr(os, "register_at_fork"):
 
 def new_id() -> str:
     """Return a fresh id: ten random letters and digits."""
-    if not _pool:
-        drawn = secrets.token_bytes(10 * _AT_A_TIME).translate(_AS_ID).decode("ascii")
-        _pool.extend(drawn[place : place + 10] for place in range(0, len(drawn), 10))
-    return _pool.pop()
+    while True:
+        try:
+            return _pool.pop()
+        except IndexError:  # not looked at before: the loop of another thread may take the last one meanwhile
+            drawn = secrets.token_bytes(10 * _AT_A_TIME).translate(_AS_ID).decode("ascii")
+            _pool.extend(drawn[place : place + 10] for place in range(0, len(drawn), 10))
