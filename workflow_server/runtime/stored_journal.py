@@ -157,7 +157,7 @@ class StoredJournal:
             return None
         self._open, self._in_flight = None, batch
         run, first, self._first = runner.run, self._first, None
-        events = tuple(record_of(publication) for publication in batch.publications)
+        events = tuple(map(record_of, batch.publications))
         record, version = self._next_record(runner, batch, events), self._version + 1
         if not self._committer.keeps_parts:
             # Nothing that only a loaded run would need.
