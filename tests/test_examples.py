@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests_support.served import CHECKOUT, Answer, Served, checkout_environ, process, serving, until
+from tests_support.served import CHECKOUT, Served, checkout_environ, free_port, process, serving, until
 
 EXAMPLES = CHECKOUT / "examples"
 
@@ -104,21 +103,6 @@ def test_fan_out_served(tmp_path: Path, backend: str) -> None:
         assert answer.json["result"]["value"] == {"result": {"headline": "one two", "words": {"1": 3, "2": 1}}}
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def reachable(server: Served, path: str) -> Answer | None:
-    """Return the answer to `GET path` once the process accepts connections."""
-    assert server.process.poll() is None, "".join(server.lines)
-    try:
-        return server.ask("GET", path)
-    except OSError:
-        return None
-
-
 @pytest.fixture
 def trio_program(tmp_path: Path) -> Iterator[Served]:
     port = free_port()
@@ -130,7 +114,7 @@ def trio_program(tmp_path: Path) -> Iterator[Served]:
 
 
 def test_embedding_in_a_trio_program(trio_program: Served) -> None:
-    until(lambda: reachable(trio_program, "/health"))
+    until(lambda: trio_program.reached("/health"))
     answer = trio_program.ask("POST", "/workflows/greet/run", {"start_event": {"name": "Ada"}})
     assert answer.json["result"]["value"] == {"result": "Hello, Ada!"}
     until(lambda: "Hello, nursery!\n" in trio_program.lines)
@@ -141,7 +125,7 @@ def test_mounting_in_starlette(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "uvicorn", "mount_in_starlette:app", "--app-dir", str(EXAMPLES)]
     with process([*command, "--port", str(port)], cwd=tmp_path, env=checkout_environ()) as server:
         server.url = f"http://127.0.0.1:{port}"
-        assert until(lambda: reachable(server, "/")).text == "The workflows are under /flows."
+        assert until(lambda: server.reached("/")).text == "The workflows are under /flows."
         answer = server.ask("POST", "/flows/workflows/greet/run", {"start_event": {"name": "Ada"}})
         assert answer.json["result"]["value"] == {"result": "Hello, Ada!"}
         assert server.ask("GET", "/flows/workflows").json == {"workflows": ["greet"]}

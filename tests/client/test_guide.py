@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 from pathlib import Path
 
-from tests_support.served import CHECKOUT, Served, checkout_environ, process, until
+from tests_support.served import CHECKOUT, checkout_environ, free_port, process, until
 
 PROGRAMS = Path(__file__).parent / "programs"
 SERVER = CHECKOUT / "crash" / "programs" / "resumable.py"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def written(program: Path, folder: Path, port: int) -> str:
@@ -27,21 +20,13 @@ def written(program: Path, folder: Path, port: int) -> str:
     return str(target)
 
 
-def healthy(server: Served) -> bool:
-    assert server.process.poll() is None, server.lines
-    try:
-        return server.ask("GET", "/health").status == 200
-    except OSError:
-        return False
-
-
 def test_the_run_goes_on_after_ctrl_c_and_the_client_prints_all_of_it(tmp_path: Path) -> None:
     port, env = free_port(), checkout_environ()
     server_command = [sys.executable, written(SERVER, tmp_path, port)]
     client_command = [sys.executable, written(PROGRAMS / "guide_client.py", tmp_path, port)]
     with process(server_command, cwd=tmp_path, env=env) as server:
         server.url = f"http://localhost:{port}"
-        until(lambda: healthy(server))
+        until(lambda: server.reached("/health"))
         with process(client_command, cwd=tmp_path, env=env) as client:
             until(lambda: any("processed:alpha" in line for line in client.lines))
             server.process.send_signal(signal.SIGINT)
@@ -51,7 +36,7 @@ def test_the_run_goes_on_after_ctrl_c_and_the_client_prints_all_of_it(tmp_path: 
     assert started[0] == "Started"
     with process(server_command, cwd=tmp_path, env=env) as server:
         server.url = f"http://localhost:{port}"
-        until(lambda: healthy(server))
+        until(lambda: server.reached("/health"))
         with process(client_command, cwd=tmp_path, env=env) as client:
             assert client.process.wait(timeout=20) == 0, client.lines
     assert client.lines[0] == f"Resuming {started[1]}\n"

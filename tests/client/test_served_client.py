@@ -164,9 +164,16 @@ async def test_a_question_is_answered_by_its_name(client: WorkflowClient) -> Non
 
 async def test_waiting_is_one_question_to_the_server(http: httpx.AsyncClient) -> None:
     asked: list[str] = []
+    waiting = anyio.Event()
+
+    async def trace(name: str, _: Any) -> None:
+        if name == "http11.send_request_body.complete":
+            waiting.set()
 
     async def note(request: httpx.Request) -> None:
-        asked.append(request.url.query.decode())
+        if request.url.query.startswith(b"wait="):
+            asked.append(request.url.path)
+            request.extensions["trace"] = trace
 
     http.event_hooks["request"].append(note)
     client = WorkflowClient(httpx_client=http)
@@ -178,10 +185,11 @@ async def test_waiting_is_one_question_to_the_server(http: httpx.AsyncClient) ->
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait)
-        await anyio.sleep(0.3)
+        await waiting.wait()
+        await WorkflowClient(base_url=str(http.base_url)).is_healthy()  # a later connection: the question is there
         await client.send_event("h", {"type": "Answer", "value": {"yes": False}})
     assert results[0].status == "completed"
-    assert len([query for query in asked if query.startswith("wait=")]) == 1
+    assert asked == ["/handlers/h"]
     await client.run_workflow_nowait("ask", handler_id="i")
     with pytest.raises(TimeoutError, match=r"Handler 'i' did not complete within 0\.05 seconds"):
         await client.wait_for_handler("i", timeout=0.05)
@@ -242,12 +250,20 @@ async def test_a_stream_is_left_in_the_middle_and_gone_on_with(client: WorkflowC
     assert [event async for event in over] == []
 
 
-async def test_now_is_when_the_stream_was_asked_for(client: WorkflowClient) -> None:
+async def test_now_is_when_the_stream_was_asked_for(http: httpx.AsyncClient) -> None:
+    connected = anyio.Event()
+
+    async def note(response: httpx.Response) -> None:
+        if response.url.path == "/events/h":
+            connected.set()
+
+    client = WorkflowClient(httpx_client=http)
     await client.run_workflow_nowait("ask", handler_id="h")
     while not (await client.get_waiting("h")).waiting:
         await anyio.lowlevel.checkpoint()
+    http.event_hooks["response"].append(note)
     stream = client.get_workflow_events("h", after_sequence="now")
-    await anyio.sleep(0.2)
+    await connected.wait()
     await client.send_event("h", Answer(yes=True))
     await client.wait_for_handler("h")
     assert [event.type async for event in stream] == ["StopEvent"]

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from neighbours.test_hosts import check, free_port, reachable
+from neighbours.test_hosts import check
 
 from tests_support.pages import programs_of
-from tests_support.served import checkout_environ, process, start_up_url, until
+from tests_support.served import checkout_environ, free_port, process, start_up_url, until
 
 pytestmark = pytest.mark.neighbours
 
@@ -42,5 +42,5 @@ def test_mounted(folder: Path, host: str) -> None:
     where = ("--port", str(port)) if host == "uvicorn" else ("--bind", f"127.0.0.1:{port}")
     with process([sys.executable, "-m", host, "mounted:app", *where], cwd=folder, env=checkout_environ()) as server:
         server.url = f"http://127.0.0.1:{port}"
-        until(lambda: reachable(server, "/flows/health"))
+        until(lambda: server.reached("/flows/health"))
         check(f"{server.url}/flows/")

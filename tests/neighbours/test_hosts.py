@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests_support.served import CHECKOUT, Served, checkout_environ, process, until
+from tests_support.served import CHECKOUT, checkout_environ, free_port, process, until
 from workflow_server.client import WorkflowClient
 
 pytestmark = pytest.mark.neighbours
@@ -20,20 +19,6 @@ HOSTS = {
     "hypercorn": ("hypercorn", "{app}:app", "--bind", "127.0.0.1:{port}", "-k", "asyncio"),
     "hypercorn on trio": ("hypercorn", "{app}:app", "--bind", "127.0.0.1:{port}", "-k", "trio"),
 }
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def reachable(server: Served, path: str) -> bool:
-    assert server.process.poll() is None, "".join(server.lines)
-    try:
-        return server.ask("GET", path).status == 200
-    except OSError:
-        return False
 
 
 def check(url: str) -> None:
@@ -56,7 +41,7 @@ def test_mounted_in_an_application(tmp_path: Path, host: str, app: str) -> None:
     env["PYTHONPATH"] += f":{EXAMPLES}"
     with process([sys.executable, "-m", module, *words], cwd=tmp_path, env=env) as server:
         server.url = f"http://127.0.0.1:{port}"
-        until(lambda: reachable(server, "/flows/health"))
+        until(lambda: server.reached("/flows/health"))
         check(f"{server.url}/flows/")
     assert server.process.returncode in (0, 130), server.lines
 
@@ -67,7 +52,7 @@ def test_embedded_in_a_program(tmp_path: Path, program: str) -> None:
     env = checkout_environ(WORKFLOWS_PY_SERVER_HOST="127.0.0.1", WORKFLOWS_PY_SERVER_PORT=str(port))
     with process([sys.executable, str(EXAMPLES / f"{program}.py")], cwd=tmp_path, env=env) as server:
         server.url = f"http://127.0.0.1:{port}"
-        until(lambda: reachable(server, "/health"))
+        until(lambda: server.reached("/health"))
         check(server.url)
         until(lambda: any(line.startswith("Hello, ") for line in server.lines))
     assert server.process.returncode == 0, server.lines

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from neighbours.test_hosts import free_port
 
-from tests_support.served import CHECKOUT, Served, serving, until
+from tests_support.served import CHECKOUT, Served, free_port, serving, until
 from workflow_server.client import Patience, WorkflowClient
 
 NGINX = shutil.which("nginx") or next((path for path in ("/usr/sbin/nginx",) if Path(path).exists()), None)

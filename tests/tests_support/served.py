@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -32,6 +33,13 @@ def checkout_environ(**more: str) -> dict[str, str]:
     """Return an environment in which another Python process finds the checkout and its fallback names."""
     paths = (CHECKOUT, CHECKOUT / "workflow_server" / "aliases" / "top_level")
     return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONUNBUFFERED": "1", **more}
+
+
+def free_port() -> int:
+    """Return a port for a program that can't be told to take any."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,15 @@ class Served:
         except urllib.error.HTTPError as error:
             with error:
                 return Answer(error.code, dict(error.headers), error.read().decode())
+
+    def reached(self, path: str) -> Answer | None:
+        """Return the answer to `GET path`, once it is a good one; `None` as long as the process has yet to serve."""
+        assert self.process.poll() is None, "".join(self.lines)
+        try:
+            answer = self.ask("GET", path)
+        except OSError:
+            return None
+        return answer if answer.status == 200 else None
 
     def finished(self, handler_id: str) -> Any:
         """Wait until a handler is over and return it."""
