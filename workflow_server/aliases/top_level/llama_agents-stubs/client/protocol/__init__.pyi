@@ -1,1 +1,1 @@
-from workflow_server.wire.models import *
+from workflow_server.aliases.llama_agents.client.protocol import *
