@@ -96,11 +96,3 @@ def ask_policy(
     except Exception as policy_error:
         policy_error.__cause__ = error
         return policy_error, None
-
-
-def no_cancellation_left() -> bool:
-    """Tell whether the calling task has no pending cancellation request that a step left behind."""
-    if in_trio():
-        return True
-    task = asyncio.current_task()
-    return task is None or task.cancelling() == 0

@@ -53,6 +53,10 @@ class LoopPort(Protocol):
         """Hand a Ctrl+C that user code caught in a background task on to the main task."""
         ...
 
+    def cancellation_left(self) -> bool:
+        """Tell whether a step has left a request to cancel it behind in the calling task."""
+        ...
+
     def is_over(self) -> bool:
         """Tell whether the loop has ended for good."""
         ...
@@ -83,6 +87,10 @@ class _AsyncioPort:
 
     def interrupt(self) -> None:
         signal.raise_signal(signal.SIGINT)
+
+    def cancellation_left(self) -> bool:
+        task = asyncio.current_task(self._loop)
+        return task is not None and task.cancelling() > 0
 
     def is_over(self) -> bool:
         return self._loop.is_closed()
@@ -118,6 +126,9 @@ class _TrioPort:
     def interrupt(self) -> None:
         # System tasks are protected from Ctrl+C; raised here, trio delivers it to the main task.
         signal.raise_signal(signal.SIGINT)
+
+    def cancellation_left(self) -> bool:
+        return False  # it belongs to scopes, and goes with them
 
     def is_over(self) -> bool:
         try:

@@ -263,7 +263,7 @@ class Runner:
             self._worker_is_free = True
             self.apply(ended)
             self._worker_is_free = False
-        return not worker.stopped and failures.no_cancellation_left()
+        return not (worker.stopped or self.host.port.cancellation_left())
 
     def wrote_state(self) -> None:
         """Note that a step has a state write committed: if its run is held, it goes on to its next suspension only."""
