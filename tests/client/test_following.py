@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -57,6 +58,15 @@ def test_frames_are_read_however_they_are_split(
     places = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
     read = [found for a, b in pairwise(places) for found in frames.feed(whole[a:b])]
     assert read == [(str(id), text.replace("\r\n", "\n").replace("\r", "\n")) for text, id in texts]
+
+
+def test_a_long_event_in_many_pieces_costs_in_proportion() -> None:
+    whole = sse_frame("x" * 2_000_000, "1")
+    frames = Frames()
+    before = time.process_time()
+    read = [found for begin in range(0, len(whole), 1000) for found in frames.feed(whole[begin : begin + 1000])]
+    assert time.process_time() - before < 2, "it was 15 seconds when each piece had all before it searched again"
+    assert read == [("1", "x" * 2_000_000)]
 
 
 def test_what_comes_twice_is_dropped_and_what_is_cut_comes_again() -> None:

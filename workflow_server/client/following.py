@@ -114,7 +114,9 @@ class Frames:
     """Reads the frames of one body of `text/event-stream`."""
 
     def __init__(self) -> None:
-        self._pending = b""
+        self._pending = bytearray()
+        self._searched = 0
+        """How much of it holds no line end: an event of many pieces is searched once."""
         self._begun = False
         self._id: str | None = None
         self._data: list[str] = []
@@ -124,11 +126,11 @@ class Frames:
         """Take bytes and yield the frames that are complete with them: an id and data, each `None` if not given."""
         self._pending += data
         if not self._begun:
-            if len(self._pending) < len(_BOM) and _BOM.startswith(self._pending):
+            if len(self._pending) < len(_BOM) and _BOM.startswith(bytes(self._pending)):
                 return
             self._begun, self._pending = True, self._pending.removeprefix(_BOM)
         begin = 0
-        for end in _LINE_END.finditer(self._pending):
+        for end in _LINE_END.finditer(self._pending, self._searched):
             if end.group() == b"\r" and end.end() == len(self._pending):
                 break  # the other half of a line end may be still to come
             line, begin = self._pending[begin : end.start()], end.end()
@@ -137,7 +139,8 @@ class Frames:
             elif self._fields:
                 yield self._id, "\n".join(self._data) if self._data else None
                 self._id, self._data, self._fields = None, [], False
-        self._pending = self._pending[begin:]
+        del self._pending[:begin]
+        self._searched = max(0, len(self._pending) - 1)  # the last may be the first half of a line end
 
     def _take(self, line: str) -> None:
         name, _, value = line.partition(":")
