@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -608,6 +609,16 @@ async def test_a_database_of_another_program(path: Path) -> None:
         program.execute("CREATE TABLE handlers (handler_id TEXT)")
         program.execute("PRAGMA user_version = 1")
     assert "a database of another program" in await refusal(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no file system of this name")
+async def test_a_place_without_shared_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_locks(path: Path, mode: str) -> sqlite3.Connection:
+        uri = f"{path.absolute().as_uri()}?mode={mode}&vfs=unix-none"
+        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+    monkeypatch.setattr(writer, "connect", without_locks)
+    assert "can keep no write-ahead log" in await refusal(path)
 
 
 async def test_a_database_of_a_newer_version(store: SqliteWorkflowStore) -> None:

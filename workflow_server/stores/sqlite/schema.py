@@ -125,7 +125,8 @@ def prepare(connection: sqlite3.Connection, path: Path, *, migrate: bool) -> Non
         migrate: Whether a database of an older version may be changed.
 
     Raises:
-        StoreError: It is another program's, of a newer version, or of an older one that may not be changed.
+        StoreError: It is another program's, of a newer version, of an older one that may not be changed, or in the
+            wrong place.
         sqlite3.Error: The file can't be read or written.
     """
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -147,7 +148,11 @@ def prepare(connection: sqlite3.Connection, path: Path, *, migrate: bool) -> Non
             "auto_migrate=True lets it be migrated"
         )
     # Readers and the writer don't wait for each other. This stays with the file.
-    connection.execute("PRAGMA journal_mode = WAL")
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        raise StoreError(
+            f"{path} lies where SQLite can keep no write-ahead log (a network file system, perhaps); "
+            "give SqliteWorkflowStore a db_path on a local disk"
+        )
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         _apply(connection, number, script)
 
