@@ -188,7 +188,7 @@ async def test_readers_that_stall_leave_the_log_bounded(tmp_path: Path) -> None:
 
 async def _stall(url: str) -> None:
     async with (
-        httpx.AsyncClient(base_url=url, timeout=60) as client,
+        httpx.AsyncClient(base_url=url, timeout=60, verify=False) as client,
         client.stream("GET", "/events/h", params={"after_sequence": -1, "include_internal": "true"}) as answer,
     ):
         assert answer.status_code == 200

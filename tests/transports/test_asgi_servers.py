@@ -172,7 +172,7 @@ async def served(server: Any, app: Any, stop: anyio.Event | None = None) -> Asyn
     with anyio.fail_after(DEADLINE):
         async with (
             server[1](app, listener, stop or anyio.Event()),
-            httpx.AsyncClient(base_url=url, timeout=DEADLINE, trust_env=False) as client,
+            httpx.AsyncClient(base_url=url, timeout=DEADLINE, trust_env=False, verify=False) as client,
         ):
             yield client
 
