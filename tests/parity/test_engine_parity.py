@@ -1,6 +1,6 @@
 """Everyday workflows on the peer's engine and on ours, with the same inputs: what happens is the same.
 
-Each module under `programs` is played once by the peer and once by ours on each loop; then every
+All modules under `programs` are played once by the peer and once by ours on each loop; then every
 scenario is compared by itself. What may differ stands in `tests_support/parity_differences.py`.
 """
 
@@ -26,12 +26,13 @@ PROGRAMS = Path(__file__).parent / "programs"
 MODULES = ("contexts", "runs", "rules", "values", "recovery", "resources", "drawings", "streams", "assembly")
 
 
-def _scenarios() -> list[tuple[str, str]]:
+def _scenarios() -> list[str]:
     found = []
     for module in MODULES:
         tree = ast.parse((PROGRAMS / f"{module}.py").read_text())
         names = [node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]
-        found += [(module, name) for name in names if not name.startswith("_")]
+        found += [name for name in names if not name.startswith("_")]
+    assert len(set(found)) == len(found), "two scenarios have one name"
     return found
 
 
@@ -39,14 +40,14 @@ SCENARIOS = _scenarios()
 
 
 @functools.cache
-def play(who: str, module: str) -> dict[str, Any]:
-    """Play a module's scenarios on `peer`, `asyncio` or `trio`, once, and return what happened."""
+def play(who: str) -> dict[str, Any]:
+    """Play all scenarios on `peer`, `asyncio` or `trio`, once, and return what happened."""
     try:
         python = interpreter(PEER) if who == "peer" else Path(sys.executable)
     except Unavailable as error:
         pytest.skip(f"the peer is not to be had: {error}")
     env, backend = (clean(), "asyncio") if who == "peer" else (checkout_environ(), who)
-    command = [str(python), str(PROGRAMS / "play.py"), backend, module]
+    command = [str(python), str(PROGRAMS / "play.py"), backend, *MODULES]
     done = subprocess.run(command, cwd=PROGRAMS, env=env, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr
     played: dict[str, Any] = json.loads(done.stdout)
@@ -54,13 +55,12 @@ def play(who: str, module: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
-@pytest.mark.parametrize(("module", "name"), SCENARIOS, ids=[name for _, name in SCENARIOS])
-def test_it_happens_as_with_the_peer(module: str, name: str, loop: str) -> None:
-    expected, ours = play("peer", module)[name], play(loop, module)[name]
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_it_happens_as_with_the_peer(name: str, loop: str) -> None:
+    expected, ours = play("peer")[name], play(loop)[name]
     assert "scenario failed" not in json.dumps(expected)
     assert differences.comparable(name, ours) == differences.comparable(name, expected)
 
 
 def test_no_difference_is_listed_in_vain() -> None:
-    names = {name for _, name in SCENARIOS}
-    assert differences.listed() <= names
+    assert differences.listed() <= set(SCENARIOS)
