@@ -1,18 +1,24 @@
-"""`workflow-server run URL …` and its like, as a person types them, against a real server."""
+"""`workflow-server run URL …` and its like, as a person types them, against a real server.
+
+They run in the tests' own process, which spares each a new interpreter; one is typed into a shell's stead.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests_support.served import CHECKOUT, Served, checkout_environ, serving
+from workflow_server import cli
 
 OFFICE = CHECKOUT / "tests" / "interop" / "programs"
 
@@ -26,17 +32,14 @@ def server() -> Iterator[Served]:
 def typed(server: Served | str, command: str, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
     """Type a command; return its exit status and what it says on stdout and on stderr."""
     url = server if isinstance(server, str) else server.url.removeprefix("http://")
-    done = subprocess.run(
-        [sys.executable, "-m", "workflow_server", command, url, *arguments],
-        cwd=OFFICE,
-        env=checkout_environ(),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "stdin", io.StringIO(stdin))
+        try:
+            status = cli.main([command, url, *arguments])
+        except SystemExit as error:
+            status = int(error.code or 0)
+    return status, out.getvalue(), err.getvalue()
 
 
 def test_a_run_is_followed_to_its_result(server: Served) -> None:
@@ -63,6 +66,20 @@ def test_json_for_programs(server: Served) -> None:
     assert json.loads(said)["handlers"][0]["handler_id"] == handler["handler_id"]
     _, said, _ = typed(server, "events", handler["handler_id"], "--json", "--internal")
     assert [json.loads(line)["type"] for line in said.splitlines()] == ["StepStateChanged"] * 2 + ["StopEvent"]
+
+
+def test_in_a_process_of_its_own(server: Served) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "workflow_server", "run", server.url, "fail", "--input", "-"],
+        env=checkout_environ(),
+        input="{}",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "error        the printer is on fire" in done.stdout.splitlines()
 
 
 @pytest.mark.parametrize(
