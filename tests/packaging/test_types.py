@@ -37,13 +37,9 @@ STRANGERS = re.compile(r"^(?:from|import) (?:fastapi|opentelemetry|starlette|tri
 """Who needs these is left out: they are not installed beside it."""
 
 
-@pytest.fixture(scope="module", params=["wheel", "editable"])
-def installed(
-    request: pytest.FixtureRequest,
-    new_environment: Callable[[], Environment],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Environment:
-    """An environment with our distribution alone, of either kind."""
+@pytest.fixture(scope="module")
+def environment(new_environment: Callable[[], Environment]) -> Environment:
+    """An environment with our wheel, and what is shown beside it."""
     environment = new_environment()
     for folder, programs in SHOWN.items():
         place = environment.path.parent / "shown" / folder
@@ -52,6 +48,14 @@ def installed(
             if not STRANGERS.search(text):
                 (place / name).write_text(text, encoding="utf-8")
     environment.install("workflow-server[client]")
+    return environment
+
+
+@pytest.fixture(scope="module", params=["wheel", "editable"])
+def installed(
+    request: pytest.FixtureRequest, environment: Environment, tmp_path_factory: pytest.TempPathFactory
+) -> Environment:
+    """The same with our distribution of either kind. What mypy knows of the others' serves the second, too."""
     if request.param == "editable":
         environment.uninstall("workflow-server")
         environment.install("--no-deps", str(build("editable", CHECKOUT, tmp_path_factory.mktemp("editable"))))
