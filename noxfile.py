@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -20,6 +21,9 @@ nox.options.download_python = "never"
 # pip reads the configuration of the machine (mirrors, certificates); its faster rivals have their own.
 nox.options.default_venv_backend = "virtualenv"
 
+# Tests start hundreds of short processes, which should not compile everything anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 HOME = f"{sys.version_info.major}.{sys.version_info.minor}"
 """The Python that nox runs on."""
 
@@ -30,7 +34,13 @@ if (pyenv := Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "version
     kept = sorted((folder.name for folder in pyenv.glob("3.*")), key=lambda name: not name.startswith(f"{HOME}."))
     os.environ.setdefault("PYENV_VERSION", ":".join(kept))
 
+ALONE = ("tests/page/test_page_speed.py", "tests/server/test_sqlite_health.py")
+"""Tests of how fast something is while something else goes on. They come last, when nothing else runs."""
+
 ONCE = (
+    *ALONE,
+    "tests/client/test_client_page.py",
+    "tests/client/test_guide.py",
     "tests/durability",
     "tests/interop",
     "tests/neighbours",
@@ -42,9 +52,11 @@ ONCE = (
     "tests/test_bench.py",
     "tests/test_ci_skips.py",
     "tests/test_docs.py",
+    "tests/test_examples.py",
+    "tests/test_readme.py",
 )
-"""Tests of what is outside the interpreter (crashes, disks, other programs, a browser, this project's own tools):
-one Python is enough."""
+"""Tests of what is outside the interpreter (crashes, disks, other programs, a browser, programs shown to people, this
+project's own tools): one Python is enough."""
 
 LOWEST = (
     "h11==0.16.*",
@@ -57,8 +69,9 @@ LOWEST = (
 """The lower bounds in pyproject.toml."""
 
 
-# A process for each processor; the tests of a file stay together, because they share what is slow to make.
-SPREAD = ("--numprocesses=auto", "--dist=loadfile")
+SPREAD = (f"--numprocesses={2 * (os.cpu_count() or 1)}", "--dist=loadfile", "--no-loadscope-reorder")
+"""Two processes for each processor, because every other test waits for something. The tests of a file stay together:
+they share what is slow to make. Files begin in the order of tests/conftest.py."""
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
@@ -66,15 +79,28 @@ def pytest(session: nox.Session, *arguments: str) -> None:
     session.run("python", "-m", "pytest", *SPREAD, *arguments, *session.posargs)
 
 
+def without(files: Sequence[str]) -> list[str]:
+    """Return the options that leave out files and folders."""
+    return [f"--ignore={file}" for file in files]
+
+
+def everything(session: nox.Session, *python: str) -> None:
+    """Run all tests, or what was asked for."""
+    asked = session.posargs
+    session.run(*python, "-m", "pytest", *SPREAD, *(asked or without(ALONE)))
+    if not asked:
+        session.run(*python, "-m", "pytest", *ALONE)
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Does it work, on asyncio and on trio, under every Python that is here?"""
     if session.python == HOME:
         session.install("--editable", ".[dev]")
-        pytest(session)
+        everything(session, "python")
     else:
         session.install("--editable", ".[test]")
-        pytest(session, *(f"--ignore={folder}" for folder in ONCE))
+        pytest(session, *without(ONCE))
 
 
 @nox.session
@@ -82,7 +108,7 @@ def coverage(session: nox.Session) -> None:
     """Do the tests, all their processes together, reach enough branches?"""
     session.install("--editable", ".[dev]")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *SPREAD, *session.posargs)
+    everything(session, "coverage", "run")
     session.run("coverage", "combine", "--keep")
     session.run("coverage", "report")
 
@@ -107,7 +133,7 @@ def lint(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Does it work with the oldest dependencies it claims to work with?"""
     session.install("--editable", ".[test]", *LOWEST)
-    pytest(session, *(f"--ignore={folder}" for folder in ONCE))
+    pytest(session, *without(ONCE))
 
 
 @nox.session

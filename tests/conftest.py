@@ -1,7 +1,11 @@
-"""What every test shares: both event loops, and virtual time."""
+"""What every test shares: both event loops, and virtual time; and how processes that test together share the work."""
 
 from __future__ import annotations
 
+import gc
+import os
+from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,3 +34,37 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 async def virtual_clock(anyio_backend: Any) -> None:
     """Have runs take their wall-clock times from virtual time, too; for tests with the marker `virtual_time`."""
     follow_virtual_time()
+
+
+# ------------------------------------------------------------------------------------------- several processes (xdist)
+
+LONG = ("page", "durability", "interop", "packaging", "neighbours", "parity", "client")
+"""Folders whose files take longest. Their tests come first, so that no process is left alone with one in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONG)}
+
+    def order(item: pytest.Item) -> tuple[int, Path]:
+        return places.get(item.path.parent.name, len(LONG)), item.path
+
+    items.sort(key=order)  # which leaves the tests of a file in their order
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Have each process begin with other files: each finds some that another has rewritten and compiled already."""
+    report = yield
+    if isinstance(collector, pytest.Dir):
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+        first = worker * len(report.result) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+        report.result = report.result[first:] + report.result[:first]
+    return report
+
+
+def pytest_collection_finish() -> None:
+    """Keep what stands now from the collector of garbage, which would look at it again and again."""
+    gc.collect()
+    gc.freeze()
