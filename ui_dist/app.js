@@ -3,21 +3,21 @@
 import { KEPT, initial, update } from "./core.js";
 import { makePage } from "./page.js";
 
-const PATIENCE = 30_000; // Milliseconds until a request counts as lost.
+const PATIENCE = 30_000;
 const GATHER = 25; // Milliseconds during which events are gathered, so that a burst is drawn once.
 const BATCH = 500; // Events handled at a time, so that the page stays quick under ten thousand.
 
 const draw = makePage(dispatch);
 const timers = new Map();
-let state = initial(Object.fromEntries(KEPT.map((name) => [name, recall(name)]).filter(([, value]) => value)));
+let state = initial(recall());
 let stream = null;
 let drawn = false;
 
-function dispatch(input) {
+function dispatch(type, details) {
   const before = state;
-  const step = update(state, input);
+  const step = update(state, { type, ...details });
   state = step.state;
-  for (const name of KEPT) if (state[name] !== before[name]) keep(name, state[name]);
+  if (KEPT.some((name) => state[name] !== before[name])) keep();
   for (const effect of step.effects) EFFECTS[effect.kind](effect);
   if (drawn) return;
   drawn = true;
@@ -30,74 +30,64 @@ function dispatch(input) {
 const EFFECTS = {
   async request(request) {
     const { path, method, body } = request;
-    let input = { type: "unreachable", request };
+    let input = ["unreachable", { request }];
     try {
       const response = await fetch(new URL(path, document.baseURI), { method, headers: body ? { "content-type": "application/json" } : {}, body, signal: AbortSignal.timeout(PATIENCE) });
-      const date = Date.now() - Date.parse(response.headers.get("date"));
-      input = { type: "answer", request, status: response.status, text: await response.text(), date };
+      input = ["answer", { request, status: response.status, text: await response.text() }];
     } catch {
-      // No answer, or half of one: what came is no use.
     }
-    dispatch(input);
+    dispatch(...input);
   },
 
   stream({ id, after }) {
     EFFECTS.hush();
     const source = new EventSource(new URL(`events/${encodeURIComponent(id)}?sse=true&include_internal=true&include_timestamp=true&include_attempts=true&after_sequence=${after}`, document.baseURI));
-    const batch = [];
+    const waiting = [];
     let gathering = 0;
-    const hand = (some = Infinity) => {
-      clearTimeout(gathering);
-      gathering = 0;
-      const now = batch.splice(0, some);
-      if (now.length > 0) dispatch({ type: "events", id, batch: now });
-      if (batch.length > 0) gathering = setTimeout(hand, 0, BATCH);
+    const hand = () => {
+      dispatch("events", { id, batch: waiting.splice(0, BATCH) });
+      gathering = waiting.length > 0 ? setTimeout(hand) : 0;
     };
-    stream = { source, hand };
-    source.onopen = () => dispatch({ type: "stream", id, is: "open" });
-    source.onmessage = (message) => {
-      batch.push([Number(message.lastEventId), message.data]);
-      gathering ||= setTimeout(hand, GATHER, BATCH);
+    stream = source;
+    source.onopen = () => dispatch("stream", { id, is: "open" });
+    source.onmessage = ({ lastEventId, data }) => {
+      waiting.push([Number(lastEventId), data]);
+      gathering ||= setTimeout(hand, GATHER);
     };
-    source.onerror = () => {
-      hand();
-      if (stream?.source === source) dispatch({ type: "stream", id, is: "closed" });
-    };
+    source.onerror = () => stream === source && dispatch("stream", { id, is: "closed" });
   },
 
   hush() {
-    const old = stream;
+    stream?.close();
     stream = null;
-    old?.source.close();
-    old?.hand();
   },
 
   timer({ name, after }) {
     clearTimeout(timers.get(name));
-    timers.set(name, setTimeout(dispatch, after, { type: "timer", name }));
+    timers.set(name, setTimeout(dispatch, after, "timer", { name }));
   },
 
   go: ({ hash }) => (location.hash = hash),
   address: ({ hash }) => history.replaceState(null, "", hash),
 };
 
-function keep(name, value) {
+function recall() {
   try {
-    localStorage.setItem(`workflow-server:${name}`, JSON.stringify(value));
+    return JSON.parse(localStorage["workflow-server"]);
+  } catch {
+    return {};
+  }
+}
+
+function keep() {
+  try {
+    localStorage["workflow-server"] = JSON.stringify(Object.fromEntries(KEPT.map((name) => [name, state[name]])));
   } catch {
     // A full or forbidden store costs convenience only.
   }
 }
 
-function recall(name) {
-  try {
-    return JSON.parse(localStorage.getItem(`workflow-server:${name}`));
-  } catch {
-    return null;
-  }
-}
-
-addEventListener("hashchange", () => dispatch({ type: "opened", hash: location.hash }));
-document.addEventListener("visibilitychange", () => dispatch({ type: "visible", yes: !document.hidden }));
-setInterval(() => draw(state, Date.now()), 1000); // How long a run has been going on.
-dispatch({ type: "opened", hash: location.hash });
+addEventListener("hashchange", () => dispatch("opened", { hash: location.hash }));
+document.addEventListener("visibilitychange", () => dispatch("visible", { yes: !document.hidden }));
+setInterval(() => draw(state, Date.now()), 1000);
+dispatch("opened", { hash: location.hash });

@@ -1,47 +1,21 @@
-/**
- * The page's logic, without a document, a network or a clock: `update(state, input)` gives the next state and the effects
- * that the shell (`app.js`) performs; what comes back are inputs again. States are never changed in place, so drawing may
- * compare by identity.
- *
- * Effects: request {what, method, path, body?, …} · stream {id, after} · hush (close the stream) · timer {name, after} ·
- *          go {hash} · address {hash} (shown, but not gone to)
- */
+/** The page's logic, without a document, a network or a clock. States are never changed in place. */
 
-import { ANSWERS, after, askDetails, backoff, form, get, getInput, getRun, getRuns, getStore, getWaits, getWorkflows, hashOf, hush, newRuns, openStream, path, post, refresh } from "./requests.js";
-import { startBody } from "./json.js";
-import { ended, freshRun, record, withEvents } from "./run.js";
+import { fieldsOf, object, pick, startBody } from "./json.js";
+import { ended, record, freshRun, withAnswer, withEvents, withHandler } from "./run.js";
 
 export const TABS = ["timeline", "graph", "events"];
 
-/** What the browser keeps for later visits. */
-export const KEPT = ["settings", "answered", "drafts", "inputs"];
+const newRuns = (filter, items = []) => ({ loading: true, items, error: "", next: null, pages: 1, filter });
 
-/** The state before anything is known; `kept` is what the browser remembers. */
-export const initial = (kept = {}) => ({
-  route: { view: "home" },
-  pane: "main", // What a narrow screen shows: runs | main | details
-  part: "details", // What the inspector shows: details | state | input
-  dialog: null, // What is open above the page: send | cancel | remove | keys
-  reachable: true,
-  attempt: 0, // Vain tries to reach the server.
-  visible: true,
-  skew: 0, // Milliseconds that the clock here is ahead of the server's, if it is far off.
-  answered: {}, // Sequences of questions answered here, by run id.
-  drafts: {}, // What was typed as input, by workflow.
-  inputs: {}, // Inputs given before, newest first, by workflow.
-  ...kept,
-  settings: { internal: false, fold: true, ...kept.settings },
-  workflows: { load: "loading", names: [], error: "" },
-  runs: newRuns({ q: "", status: "", workflow_name: "" }),
-  details: {}, // By workflow: { load, start, events, graph, error }.
-  forms: {}, // By form ("start", "answer …", "send", "sure", "rerun"): { error, busy, done }.
-  run: null,
-  origin: null, // The input to begin a new run with: { id, text, error }.
-  focus: null, // Of a run, show one step or type only: { kind: "step" | "type", name }.
-  words: "", // Show events with these words in them only.
-});
+const path = (...parts) => parts.map(encodeURIComponent).join("/");
 
-/** The opposite of `hashOf`: `#/run/{id}` and `#/new/{workflow}` with their parameters; everything else is the start page. */
+const query = (parameters) => {
+  const given = Object.entries(parameters).filter(([, value]) => (value ?? "") !== "");
+  return given.length > 0 ? `?${new URLSearchParams(given)}` : "";
+};
+
+export const hashOf = (view, name, parameters = {}) => `#/${view}/${encodeURIComponent(name)}${query(parameters)}`;
+
 export function parseRoute(hash) {
   try {
     const [, view, encoded, query] = /^#\/(run|new)\/([^?]+)\??(.*)$/.exec(hash);
@@ -55,45 +29,92 @@ export function parseRoute(hash) {
   }
 }
 
-/** Fold one input into the state. */
+const get = (what, where, more) => ({ kind: "request", what, method: "GET", path: where, ...more });
+const ofHandler = (what, ...where) => (id) => get(what, path("handlers", id, ...where), { id });
+const [getRun, getInput, getStore, getWaits] = [ofHandler("handler"), ofHandler("input", "input"), ofHandler("store", "state"), ofHandler("waiting", "waiting")];
+const getRuns = ({ runs: { filter } }, cursor) => get("runs", `handlers${query({ limit: 50, cursor, ...filter })}`, { filter, cursor });
+const getWorkflows = get("workflows", "workflows");
+const openStream = ({ id, events }) => ({ kind: "stream", id, after: events.at(-1)?.sequence ?? -1 });
+const hush = { kind: "hush" };
+const go = (hash) => ({ kind: "go", hash });
+const after = (name, ms) => ({ kind: "timer", name, after: ms });
+const backoff = (attempt) => Math.min(10_000, 500 * 2 ** attempt);
+const post = (state, name, where, request) => (state.forms[name]?.busy ? [state] : [form(state, name, { busy: true }), { kind: "request", method: "POST", form: name, path: path(...where), ...request }]);
+
+const form = (state, name, change) => ({ ...state, forms: { ...state.forms, [name]: { error: "", busy: false, done: state.forms[name]?.done ?? 0, ...change } } });
+
+function askDetails(state, workflow) {
+  if (state.details[workflow]?.error === "") return [state];
+  const details = { ...state.details, [workflow]: { start: null, events: null, graph: null, error: "" } };
+  const parts = { schema: "start", events: "events", representation: "graph" };
+  return [{ ...state, details }, ...Object.keys(parts).map((where) => get("details", path("workflows", workflow, where), { workflow, part: parts[where] }))];
+}
+
+function refresh(state) {
+  const { run, route } = state;
+  const [next, ...asked] = route.view === "new" ? askDetails(state, route.name) : [state];
+  return [next, getWorkflows, getRuns(state), run && run.stream !== "done" && getRun(run.id), run && !ended(run) && getWaits(run.id), run && !run.input && getInput(run.id), ...asked];
+}
+
+export const KEPT = ["settings", "answered", "drafts", "inputs"];
+
+export const initial = (kept = {}) => ({
+  route: { view: "home" },
+  pane: "main", // What a narrow screen shows: runs | main | details
+  part: "details", // What the inspector shows: details | state | input
+  dialog: null, // What is open above the page: send | cancel | remove | keys
+  reachable: true,
+  attempt: 0,
+  visible: true,
+  answered: {},
+  drafts: {},
+  inputs: {},
+  ...kept,
+  settings: { internal: false, fold: true, ...kept.settings },
+  workflows: { names: null, error: "" },
+  runs: newRuns({ q: "", status: "", workflow_name: "" }),
+  details: {},
+  forms: {}, // By form ("start", "answer …", "send", "sure", "rerun"): { error, busy, done }.
+  run: null,
+  origin: null,
+  focus: null,
+  words: "",
+});
+
 export function update(state, input) {
   const [next, ...effects] = INPUTS[input.type](state, input);
   return { state: next, effects: effects.filter(Boolean) };
 }
 
-const UNCERTAIN = "The server can't be reached. It may or may not have received this; look at the run before you try again.";
-
+/** What comes in, as functions from the state to `[state, ...effects]`; effects that are `false` or `null` are none. */
 const INPUTS = {
-  /** The address has changed. */
   opened(state, { hash }) {
     const route = parseRoute(hash);
     const { view, name, from } = route;
     if (view === "run" && state.run?.id === name) return [{ ...state, route }];
     const run = view === "run" ? freshRun(name) : null;
-    const shown = { pane: "main", part: "details", dialog: null, focus: null, words: "", forms: {}, origin: from ? { id: from } : null };
-    const next = { ...state, ...shown, route, run };
+    const next = { ...state, route, run, pane: "main", part: "details", dialog: null, focus: null, words: "", forms: {}, origin: from ? { id: from } : null };
     const [asked, ...effects] = view === "new" ? askDetails(next, name) : [next];
-    return [asked, hush, getRuns(next), state.workflows.load === "loading" && getWorkflows, run && getRun(name), (run || from) && getInput(run ? name : from), ...effects];
+    return [asked, hush, getRuns(next), !state.workflows.names && getWorkflows, run && getRun(name), (run || from) && getInput(run ? name : from), ...effects];
   },
 
-  /** The server has answered; `date` is how far the clock here is ahead of its clock. */
-  answer(state, { request, status, text, date }) {
-    const reached = { ...state, skew: Math.abs(date) > 2000 ? date : 0, reachable: true, attempt: 0 };
-    const [first, ...effects] = ANSWERS[request.what](reached, request, status, parse(text), text);
-    const [next, ...more] = state.reachable ? [first] : refresh(first);
-    return [next, ...effects, ...more];
+  answer(state, { request, status, text }) {
+    const body = parse(text);
+    // A proxy may answer 200 with a page of its own.
+    const wrong = status === 200 && body ? "" : typeof body?.detail === "string" ? body.detail : `The server answered with status ${status}.`;
+    const [next, ...effects] = ANSWERS[request.what]({ ...state, reachable: true, attempt: 0 }, request, { status, text, body, wrong });
+    return [...(state.reachable ? [next] : refresh(next)), ...effects];
   },
 
   unreachable(state, { request }) {
-    const { details } = state;
     const probing = request.what === "health";
-    let next = { ...state, reachable: false, attempt: state.attempt + (probing ? 1 : 0) };
-    if (request.form) next = form(next, request.form, { error: UNCERTAIN });
-    if (details[request.workflow]?.load === "loading") next.details = { ...details, [request.workflow]: undefined };
-    return [next, (state.reachable || probing) && state.visible && after("probe", backoff(next.attempt))];
+    const uncertain = { error: "The server can't be reached. It may or may not have received this; look at the run before you try again." };
+    const told = request.form ? form(state, request.form, uncertain) : state;
+    const details = request.what === "details" ? { ...state.details, [request.workflow]: undefined } : state.details;
+    const attempt = state.attempt + (probing ? 1 : 0);
+    return [{ ...told, details, attempt, reachable: false }, (state.reachable || probing) && state.visible && after("probe", backoff(attempt))];
   },
 
-  /** The event stream of the run `id` was opened or has closed. */
   stream(state, { id, is }) {
     const { run } = state;
     if (run?.id !== id || ["done", "off"].includes(run.stream)) return [state];
@@ -101,7 +122,6 @@ const INPUTS = {
     return [{ ...state, run: { ...run, stream: "reconnecting" } }, hush, getRun(id)];
   },
 
-  /** Events as they came: `[[sequence, json], …]`. */
   events(state, { id, batch }) {
     const { run } = state;
     if (run?.id !== id) return [state];
@@ -130,24 +150,19 @@ const INPUTS = {
 
   retry: (state) => (state.reachable ? refresh(state) : [state, after("probe", 0)]),
 
-  // What is shown
-
   look(state, { tab = state.route.tab, seq = state.route.seq, pane = state.pane }) {
     const { route } = state;
     const part = seq !== null && seq !== route.seq ? "details" : state.part;
     return [{ ...state, route: { ...route, tab, seq }, part, pane }, { kind: "address", hash: hashOf("run", route.name, { view: tab === TABS[0] ? null : tab, seq }) }];
   },
 
-  /** Anything that is but shown: `pane`, `focus`, `words`. */
   show: (state, { type, ...change }) => [{ ...state, ...change }],
   inspect: (state, { part }) => [{ ...state, part }, part === "state" && getStore(state.run.id)],
   dialog: (state, { name }) => [{ ...state, dialog: name, forms: { ...state.forms, send: undefined, sure: undefined } }],
   closed: (state, { name }) => (name === state.dialog ? INPUTS.dialog(state, { name: null }) : [state]), // Another may be open already.
   set: (state, { name, value }) => [{ ...state, settings: { ...state.settings, [name]: value } }],
   filter: (state, { name, value }) => [{ ...state, runs: newRuns({ ...state.runs.filter, [name]: value }, state.runs.items) }, after("runs", name === "q" ? 150 : 0)],
-  more: (state) => [state, state.runs.next && getRuns(state, state.runs.next)],
-
-  // What is done
+  more: (state) => [state, getRuns(state, state.runs.next)],
 
   draft: (state, { workflow, text }) => [{ ...state, drafts: { ...state.drafts, [workflow]: text } }],
 
@@ -157,22 +172,21 @@ const INPUTS = {
     return begin({ ...state, inputs }, "start", { workflow }, text, handler);
   },
 
-  rerun: (state) => (state.run.input?.text ? begin(state, "rerun", { workflow: state.run.handler.workflow_name, from: state.run.id }, state.run.input.text) : [state]),
+  rerun: (state) => begin(state, "rerun", { workflow: state.run.handler.workflow_name, from: state.run.id }, state.run.input.text),
 
   send(state, { form: name, eventType, text, question, waiter }) {
     const { id } = state.run;
-    const to = waiter === undefined ? "" : `,"waiter_id":${JSON.stringify(waiter)}`;
-    const body = `{"event":{"type":${JSON.stringify(eventType)},"value":${text}}${to}}`;
-    return post(state, name, { what: "sent", path: path("events", id), body, id, question, waiter });
+    const event = object([["type", JSON.stringify(eventType)], ["value", text]]);
+    return post(state, name, ["events", id], { what: "sent", body: object([["event", event], ["waiter_id", JSON.stringify(waiter)]]), id, question, waiter });
   },
 
-  cancel: (state) => post(state, "sure", { what: "cancelled", path: path("handlers", state.run.id, "cancel"), id: state.run.id }),
-  remove: (state) => post(state, "sure", { what: "removed", method: "DELETE", path: path("handlers", state.run.id), id: state.run.id }),
+  cancel: (state) => post(state, "sure", ["handlers", state.run.id, "cancel"], { what: "stopped", id: state.run.id }),
+  remove: (state) => post(state, "sure", ["handlers", state.run.id], { what: "stopped", id: state.run.id, method: "DELETE" }),
 };
 
 function begin(state, name, request, input, handler) {
   const body = startBody(input, handler, state.details[request.workflow]?.start?.title);
-  return post(state, name, { what: "start", path: path("workflows", request.workflow, "run-nowait"), body, ...request });
+  return post(state, name, ["workflows", request.workflow, "run-nowait"], { what: "start", body, ...request });
 }
 
 function parse(text) {
@@ -183,9 +197,103 @@ function parse(text) {
   }
 }
 
-/** Where the clock of the server is, as far as the page knows; never before what was seen to happen. */
-export function serverTime(state, now) {
-  const last = state.run?.events.at(-1)?.at ?? NaN;
-  const here = now - state.skew;
-  return Number.isFinite(last) && (here < last || ended(state.run)) ? last : here;
+/** What the answers do, by what was asked; `wrong` says in a sentence why there is none that can be used. */
+const ANSWERS = {
+  health: (state) => [state],
+
+  workflows(state, _request, { body, wrong }) {
+    if (wrong) return [{ ...state, workflows: { ...state.workflows, error: wrong } }];
+    const names = body.workflows.toSorted();
+    const about = (workflow) => get("details", path("workflows", workflow, "representation"), { workflow, part: "graph" });
+    return [{ ...state, workflows: { names, error: "" } }, ...(state.route.view === "home" ? names.slice(0, 30).map(about) : [])];
+  },
+
+  runs(state, { filter, cursor }, { body, wrong }) {
+    const { runs } = state;
+    if (filter !== runs.filter) return [state];
+    const again = !cursor && after("runs", 4000);
+    if (wrong) return [{ ...state, runs: { ...runs, loading: false, error: wrong } }, again];
+    const page = body.handlers.toSorted(newestFirst);
+    const others = runs.items.filter((one) => !page.some(({ handler_id: id }) => id === one.handler_id));
+    // Asked for again, the first page replaces what is as new as its rows; pages after it stay.
+    const older = cursor ? others : runs.pages > 1 ? others.filter((one) => one.started_at < (page.at(-1)?.started_at ?? "")) : [];
+    const next = cursor || runs.pages === 1 ? (body.next_cursor ?? null) : runs.next;
+    return [{ ...state, runs: { ...runs, loading: false, error: "", items: [...older, ...page].sort(newestFirst), next, pages: runs.pages + (cursor ? 1 : 0) } }, again];
+  },
+
+  // 202 while the run goes on, 200 when it has completed, 500 when it failed or was cancelled: the handler is in each.
+  handler(state, { id }, { status, body, wrong, text }) {
+    const { run, part, visible } = state;
+    if (run?.id !== id) return [state];
+    if (status === 404) return [{ ...state, run: { ...run, load: "missing", stream: "done" } }];
+    if (!body?.handler_id) return [{ ...state, run: { ...run, load: "error", error: wrong, attempt: run.attempt + 1 } }, after("run", backoff(run.attempt))];
+    const [next, ...asked] = askDetails(state, body.workflow_name);
+    const news = run.handler && run.handler.status !== body.status;
+    const [told, more] = goOn(withHandler(run, body, text), visible);
+    return [{ ...next, run: told }, ...asked, more, news && getRuns(state), run.load !== "ready" && !ended(told) && getWaits(id), part === "state" && getStore(id)];
+  },
+
+  waiting(state, { id }, { body, wrong }) {
+    const { run } = state;
+    return [run?.id !== id || wrong || ended(run) || run.over ? state : { ...state, run: { ...run, waits: body.waiting } }];
+  },
+
+  input(state, { id }, { status, wrong, text }) {
+    const error = status === 404 ? "The server has no input of this run." : wrong;
+    const found = { error, text: error ? null : object(fieldsOf(pick(text, "start_event", "value"))) };
+    const run = state.run?.id === id ? { ...state.run, input: found } : state.run;
+    return [{ ...state, run, origin: state.origin?.id === id ? { id, ...found } : state.origin }];
+  },
+
+  store(state, { id }, { body, wrong, text }) {
+    const { run } = state;
+    if (run?.id !== id) return [state];
+    const now = wrong ? { error: wrong } : { text: pick(text, "state") ?? "{}", before: run.store?.text, kind: body.type };
+    return [now.text && now.text === now.before ? state : { ...state, run: { ...run, store: now } }];
+  },
+
+  details(state, { workflow, part }, { body, wrong }) {
+    const known = { ...state.details[workflow], ...(wrong ? { error: wrong } : { [part]: body[part] }) };
+    return [{ ...state, details: { ...state.details, [workflow]: known } }];
+  },
+
+  start(state, { workflow, form: name, from }, { body, wrong }) {
+    if (wrong) return [form(state, name, { error: wrong })];
+    const run = state.run?.id === body.handler_id ? null : state.run; // A continued handler is read anew.
+    return [{ ...form(state, name, {}), run }, state.route.name === (from ?? workflow) && go(hashOf("run", body.handler_id))];
+  },
+
+  sent(state, { form: name, id, question, waiter }, { wrong }) {
+    const { run, forms } = state;
+    if (run?.id !== id) return [state];
+    if (wrong) return [form(state, name, { error: wrong })];
+    const next = form(state, name, { done: forms[name].done + 1 });
+    if (waiter !== undefined) return [{ ...next, run: { ...run, waits: run.waits.filter((one) => one.waiter_id !== waiter) } }, getWaits(id)];
+    if (question === undefined) return [next];
+    const { run_id: runId } = run.handler;
+    const answered = { ...state.answered, [runId]: [...(state.answered[runId] ?? []), question] };
+    return [{ ...next, answered: Object.fromEntries(Object.entries(answered).slice(-50)), run: withAnswer(run, question) }];
+  },
+
+  stopped(state, { id, method }, { status, wrong }) {
+    if (wrong && status !== 404) return [form(state, "sure", { error: wrong })]; // 404: it has ended meanwhile.
+    const next = { ...form(state, "sure", {}), dialog: null };
+    return state.run?.id === id ? [next, method === "DELETE" ? go("#/") : getRun(id)] : [next];
+  },
+};
+
+function goOn(run, visible) {
+  const over = ended(run);
+  const again = (ms) => [{ ...run, attempt: run.attempt + 1 }, after("run", ms)];
+  if (run.stream === "off" && visible) return [{ ...run, stream: "connecting" }, openStream(run)];
+  // An ended run whose stream brings nothing more has told everything.
+  if (run.stream === "reconnecting") return over && run.attempt > 0 ? [{ ...run, stream: "done" }] : again(over ? 0 : backoff(run.attempt));
+  return run.stream === "done" && !over ? again(backoff(run.attempt)) : [run]; // The handler may be a moment behind the events.
+}
+
+const newestFirst = (a, b) => (a.started_at < b.started_at ? 1 : a.started_at > b.started_at ? -1 : 0);
+
+export function runTime({ run }, now) {
+  const last = run?.events.at(-1)?.at ?? NaN;
+  return Number.isFinite(last) && (now < last || ended(run)) ? last : now;
 }

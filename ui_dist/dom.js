@@ -1,25 +1,16 @@
-/**
- * Drawing. Views describe what should be there; `draw` makes it so and touches only what differs, so that focus, selections
- * and scroll positions stay. Text goes in as text, never as markup.
- */
+/** Drawing: views describe what should be there, and `draw` touches only what differs. Text goes in as text, never as markup. */
 
-import { layout, pretty } from "./json.js";
+import { pretty } from "./json.js";
 
-const MANY = 200_000; // Characters of JSON that are laid out; the rest only slows the browser.
-const TYPED = ["value", "checked"]; // People change these, too, so they are compared with what is there.
+const MANY = 200_000;
+const TYPED = ["value", "checked"]; // People change these, too.
 
-/**
- * Describe an element: `h("p.hint", { hidden: true }, "text", child, …)`. Properties `on…` are listeners, `style` is an
- * object, `key` tells apart what may change places; others are attributes. Children may be descriptions, nodes, text,
- * lists of those, or nothing (`null`, `false`, …).
- */
 export function h(name, ...children) {
   const [tag, ...classes] = name.split(".");
   const properties = children[0]?.constructor === Object && !children[0].tag ? children.shift() : {};
   return { tag, children, properties: { ...(tag === "button" && { type: "button" }), ...(classes.length > 0 && { class: classes.join(" ") }), ...properties } };
 }
 
-/** Make the children of `parent` those described. */
 export function draw(parent, ...children) {
   const wanted = new Map();
   children.flat().forEach((child, at) => {
@@ -71,7 +62,6 @@ function set(node, name, value) {
   else if (name !== "key") node.setAttribute(name, value === true ? "" : value);
 }
 
-/** Return a function that gives the last result of `make` again if its arguments are the same. */
 export function memo(make) {
   let last = [];
   let value;
@@ -82,7 +72,6 @@ export function memo(make) {
   };
 }
 
-/** A row of tabs; the arrow keys go from one to the next. */
 export function tabs(label, words, chosen, choose) {
   const names = Object.keys(words);
   const turn = ({ key, currentTarget }) => {
@@ -96,37 +85,19 @@ export function tabs(label, words, chosen, choose) {
   return h("div.tabs", { role: "tablist", "aria-label": label, onkeydown: turn }, names.map(tab));
 }
 
-/** Buttons of which one is pressed. */
 export const choice = (label, words, chosen, choose) => h("div.switch", { role: "group", "aria-label": label }, words.map((word) => h("button", { "aria-pressed": word === chosen, onclick: () => choose(word) }, word)));
 
-/** Pairs of a name and what belongs to it. */
 export const pairs = (found) => h("dl.pairs", found.filter(Boolean).flatMap(([name, value]) => [h("dt", name), h("dd", value)]));
 
-/** JSON laid out and coloured. */
-export function json(text, label, more = "") {
-  const pieces = text.length > MANY ? [] : layout(text);
-  const long = text.length > MANY ? `${text.slice(0, MANY)}\n… ${(text.length - MANY).toLocaleString("en")} more characters` : pretty(text);
-  const shown = pieces.length === 0 || pieces.length > 4000 ? long : pieces.map(([kind, piece]) => (kind === "plain" ? piece : h(`span.json-${kind}`, piece)));
-  return h(`pre.json${more}`, { tabindex: 0, "aria-label": label }, shown);
+export const json = (text, label, more = "") => h(`pre${more}`, { tabindex: 0, "aria-label": label }, pretty(text.slice(0, MANY)), text.length > MANY && `\n… ${text.length - MANY} more characters`);
+
+/** A button that copies, where pages may: those without encryption may not. */
+export const copier = (value) => navigator.clipboard && h("button.small", { onclick: ({ target }) => copy(value, target.firstChild) }, "Copy");
+
+async function copy(value, words) {
+  await navigator.clipboard.writeText(value);
+  words.nodeValue = "Copied";
+  setTimeout(() => (words.nodeValue = "Copy"), 1200);
 }
 
-/** A button that puts `value` into the clipboard and says so. Pages without encryption may not ask for the clipboard. */
-export const copier = (value, look = ".small") => h(`button${look}`, { onclick: ({ target }) => copy(value, target) }, "Copy");
-
-async function copy(value, button) {
-  try {
-    await navigator.clipboard.writeText(value);
-  } catch {
-    const area = Object.assign(document.createElement("textarea"), { value, className: "unseen" });
-    button.after(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-    button.focus();
-  }
-  button.firstChild.nodeValue = "Copied";
-  setTimeout(() => (button.firstChild.nodeValue = "Copy"), 1200);
-}
-
-/** Put the focus on the first field within a node. */
 export const focusField = (node) => node?.querySelector("input, textarea, select")?.focus();

@@ -1,19 +1,11 @@
 /** Forms for events, made from the shapes of their schemas. */
 
 import { choice, draw, focusField, h } from "./dom.js";
-import { complaint, plain, pretty } from "./json.js";
-import { complaints, fill, reach, read, shapeOf } from "./schema.js";
+import { complaint, complaints, fill, plain, pretty, reach, read, shapeOf } from "./json.js";
 
 let forms = 0;
 
-/**
- * A form for an event: its type, chosen among those offered, and its fields, as a form or as JSON.
- *
- * @param {{submit: string, extra?: () => object, onsubmit: (type: string, json: string) => void, oninput?: (json: string) => void}} options
- * @returns `node`; `offer(schemas, fixed)` sets the types, the first is chosen; `fill(json)`; `draw({error, busy})`
- *   shows the server's complaint at the fields that it is about
- */
-export function eventForm({ submit, onsubmit, oninput, extra }) {
+export function eventForm({ submit, onsubmit, oninput }) {
   const node = Object.assign(document.createElement("form"), { className: "event-form", noValidate: true, onsubmit: send });
   const name = `form-${(forms += 1)}`;
   let offered = [];
@@ -21,32 +13,31 @@ export function eventForm({ submit, onsubmit, oninput, extra }) {
   let type = "";
   let shape = { kind: "absent" };
   let draft = null;
-  let raw = null; // The fields as JSON, if they are given so.
-  let errors = {}; // What is wrong, by path.
-  let server = ""; // The complaint of the server that is shown.
+  let raw = null;
+  let errors = {};
+  let server = "";
   let busy = false;
 
   function paint() {
-    const mode = choice("Input as", ["Form", "JSON"], raw === null ? "Form" : "JSON", turn);
-    const area = () => h("textarea.code", { "aria-label": "Fields as JSON", "aria-invalid": errors[""] ? "true" : null, spellcheck: "false", rows: 6, value: raw, oninput: ({ target }) => changed((raw = target.value)) });
+    const titles = offered.map(({ title }) => h("option", { value: title }, title));
     draw(
       node,
-      h("div.modes", h("select", { "aria-label": "Event type", hidden: single, value: type, onchange: ({ target }) => choose(target.value) }, offered.map(({ title }) => h("option", { value: title }, title))), mode),
-      raw === null ? widget(shape, draft, (value) => (draft = value), "fields", []) : area(),
+      h("div.modes", h("select", { "aria-label": "Event type", hidden: single, value: type, onchange: ({ target }) => choose(target.value) }, titles), choice("Input as", ["Form", "JSON"], raw === null ? "Form" : "JSON", turn)),
+      raw === null
+        ? widget(shape, draft, (value) => (draft = value), "fields", [])
+        : h("textarea.code", { "aria-label": "Fields as JSON", "aria-invalid": errors[""] && "true", spellcheck: "false", rows: 6, value: raw, oninput: ({ target }) => changed((raw = target.value)) }),
       h("p.problem", { role: "alert", key: "alert" }, errors[""]),
-      h("div.row", { key: "row" }, h("button.primary", { type: "submit", disabled: busy || offered.length === 0 }, submit), extra?.()),
+      h("div.row", { key: "row" }, h("button.primary", { type: "submit", disabled: busy || offered.length === 0 }, submit)),
     );
   }
 
-  /** The part of the form for a shape; `give` takes another draft for it. */
   function widget(shape, draft, give, label, path) {
     const key = path.join(".");
-    const words = key && errors[key];
+    const words = key ? errors[key] : undefined;
     const id = `${name}-${key}`;
     const typed = (value) => changed(give(value));
-    const about = { "aria-label": label, "aria-invalid": words ? "true" : null, "aria-describedby": words ? id : null };
     if (shape.kind === "union") return union(shape, draft, give, label, path);
-    const typing = { ...about, autocomplete: "off", spellcheck: "false", value: draft, oninput: ({ target }) => typed(target.value) };
+    const typing = { "aria-label": label, "aria-invalid": words && "true", "aria-describedby": words && id, autocomplete: "off", spellcheck: "false", value: draft, oninput: ({ target }) => typed(target.value) };
     return h("div.control", { key: shape.kind }, CONTROLS[shape.kind]?.(shape, typing, typed) ?? GROUPS[shape.kind]?.(shape, draft, label, path), words && h("p.problem", { id }, words));
   }
 
@@ -72,7 +63,7 @@ export function eventForm({ submit, onsubmit, oninput, extra }) {
     return h(
       "div.list",
       h("ul.items", draft.map((one, at) => h("li", row(one, at), h("button.icon", { "aria-label": `Remove from ${label}`, key: "remove", onclick: remove(at) }, "×")))),
-      h("button.add", { onclick: add }, more, h("span.unseen", ` to ${label}`)),
+      h("button.link", { onclick: add }, more, h("span.unseen", ` to ${label}`)),
     );
   }
 
@@ -96,14 +87,12 @@ export function eventForm({ submit, onsubmit, oninput, extra }) {
     if (json !== null) oninput?.(json);
   }
 
-  /** What is typed, as JSON; `null` if it is none, with the reasons in `found`. */
   function current(found) {
     const json = raw ?? read(shape, draft, (path, words) => (found[path.join(".")] = words));
     if (raw !== null && complaint(raw)) found[""] = complaint(raw);
     return Object.keys(found).length > 0 ? null : json;
   }
 
-  /** The same, telling what is wrong. */
   function checked() {
     errors = {};
     const json = current(errors);
@@ -134,9 +123,7 @@ export function eventForm({ submit, onsubmit, oninput, extra }) {
     const free = { kind: "dict", value: { kind: "any" }, json: title === "HumanResponseEvent" ? '{"response":""}' : undefined };
     shape = found.fields?.length > 0 ? found : free;
     errors = {};
-    const before = raw;
     show(json);
-    if (before !== null) raw = pretty(read(shape, draft, () => {}));
     paint();
   }
 
@@ -148,12 +135,12 @@ export function eventForm({ submit, onsubmit, oninput, extra }) {
       single = fixed;
       choose(schemas[0]?.title ?? "");
     },
-    draw(state) {
-      if (state.error === server && state.busy === busy) return;
-      busy = state.busy;
+    draw({ error = "", busy: sending = false } = {}) {
+      if (error === server && sending === busy) return;
+      busy = sending;
       paint();
-      if (state.error !== server) {
-        server = state.error;
+      if (error !== server) {
+        server = error;
         errors = {};
         const open = [];
         for (const [path, about] of server ? complaints(server) : []) {
@@ -170,7 +157,7 @@ export function eventForm({ submit, onsubmit, oninput, extra }) {
 }
 
 const CONTROLS = {
-  string: ({ long, format, max }, typing) => (long ? h("textarea", { rows: 2, maxlength: max, ...typing }) : h("input", { type: { email: "email", uri: "url", date: "date" }[format] ?? "text", maxlength: max, ...typing })),
+  string: ({ long, format, max }, typing) => h(long ? "textarea" : "input", { type: format === "date" && format, maxlength: max, ...typing }),
   number: ({ integer, min, max }, typing) => h("input.short", { type: "number", step: integer ? 1 : "any", min, max, ...typing }),
   boolean: (_shape, { value, ...typing }, typed) => h("input", { ...typing, type: "checkbox", checked: value, oninput: ({ target }) => typed(target.checked) }),
   enum: ({ options }, typing) => h("select", typing, options.map((json) => h("option", { value: json }, plain(json)))),

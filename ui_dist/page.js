@@ -1,16 +1,12 @@
 /** The frame of the page: runs at the left, in the middle what the address asks for, at the right what is selected. */
 
-import { TABS, serverTime } from "./core.js";
-import { draw, focusField, h, memo } from "./dom.js";
+import { TABS, hashOf, runTime } from "./core.js";
+import { draw, focusField, h, memo, pairs } from "./dom.js";
 import { eventForm } from "./forms.js";
-import { makeInspector } from "./inspector.js";
-import { hashOf } from "./requests.js";
-import { condition, ended, time } from "./run.js";
-import { actions, dialog, makeRunView } from "./run-view.js";
-import { WORDS, clock, span } from "./tell.js";
+import { actions, dialog, makeInspector, makeRunView } from "./run-view.js";
+import { clock, condition, ended, span, time, title } from "./run.js";
 
 const PANES = { runs: "Runs", main: "Run", details: "Details" };
-const STATUSES = ["completed", "failed", "cancelled", "running"];
 const KEYS = { "/": "Search the runs", "j k": "Next and previous row", Enter: "Open", n: "New run", r: "Run again with the same input", e: "Edit the input and run again", x: "Cancel the run", "1 2 3": "Timeline, graph, events", "?": "These keys" };
 const SURE = {
   cancel: ["Cancel this run?", "Its steps are stopped where they are. What happened up to then stays.", "Keep it running", "Cancel the run"],
@@ -18,11 +14,9 @@ const SURE = {
 };
 
 const main = () => document.querySelector("main");
-const close = ({ target }) => target.closest("dialog").close();
 
-/** Make the page; the returned function draws a state at the time `now` (milliseconds). */
 export function makePage(dispatch) {
-  const runs = memo((...parts) => drawRuns(...parts));
+  const runs = memo(drawRuns);
   let state = null;
   let key = null;
   let view = null;
@@ -31,23 +25,17 @@ export function makePage(dispatch) {
   addEventListener("keydown", (event) => {
     const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-    const act = keys(event.key);
+    const { route } = state;
+    const inRun = route.view === "run";
+    const step = (by) => () => (inRun && !document.activeElement.closest(".side") ? view.step(by, route.tab) : walk(by));
+    const look = (tab) => inRun && (() => dispatch("look", { tab }));
+    const { r, e, x } = inRun ? actions(state, dispatch) : {};
+    const search = () => (dispatch("show", { pane: "runs" }), requestAnimationFrame(() => document.getElementById("search").focus()));
+    const act = { "/": search, n: () => (location.hash = "#/"), "?": () => dispatch("dialog", { name: "keys" }), j: step(1), k: step(-1), r, e, x, 1: look(TABS[0]), 2: look(TABS[1]), 3: look(TABS[2]) }[event.key];
     if (!act) return;
     event.preventDefault();
     act();
   });
-
-  /** What a key does now, if anything. */
-  function keys(pressed) {
-    const { route } = state;
-    const by = { j: 1, k: -1 }[pressed];
-    if (pressed === "/") return () => (dispatch({ type: "show", pane: "runs" }), requestAnimationFrame(() => document.getElementById("search").focus()));
-    if (pressed === "n") return () => (location.hash = "#/");
-    if (pressed === "?") return () => dispatch({ type: "dialog", name: "keys" });
-    if (by) return () => (route.view === "run" && !document.activeElement.closest(".side") ? view.step(by, route.tab) : walk(by));
-    if (route.view !== "run") return null;
-    return pressed in [, 1, 1, 1] ? () => dispatch({ type: "look", tab: TABS[pressed - 1] }) : actions(state, dispatch)[/^[rex]$/.exec(pressed)];
-  }
 
   return (next, now) => {
     state = next;
@@ -59,13 +47,13 @@ export function makePage(dispatch) {
       inspector = makeInspector(dispatch);
     }
     const now10 = Math.floor(now / 10_000) * 10_000;
-    const inspected = run?.load === "ready" && inspector(state, run.stream === "live" ? serverTime(state, now) : serverTime(state, 0));
+    const inspected = run?.load === "ready" && inspector(state, run.stream === "live" ? runTime(state, now) : runTime(state, 0));
     draw(
       document.body,
       h("button.skip", { onclick: () => main().focus() }, "Skip to content"),
-      h("header.top", h("a.brand", { href: "#/" }, h("img", { src: "icon.svg", alt: "", width: 22, height: 22 }), "Workflow Server"), h("p.offline", { role: "alert" }, state.reachable ? "" : "The server can't be reached."), h("button.icon", { "aria-label": "Keys", title: "Keys (?)", onclick: () => dispatch({ type: "dialog", name: "keys" }) }, "?")),
-      h("div.panes", { "data-view": route.view, "data-pane": pane }, runs(state.runs, state.workflows.names, route, now10, state.skew, dispatch), h("main", { tabindex: -1 }, view.draw(state, now)), inspected),
-      h("nav.panetabs", { "aria-label": "Panes" }, Object.keys(PANES).map((name) => h("button", { "aria-pressed": name === pane, hidden: name === "details" && !inspected, onclick: () => dispatch({ type: "show", pane: name }) }, name === "main" && route.view !== "run" ? "New run" : PANES[name]))),
+      h("header.top", h("a.brand", { href: "#/" }, h("img", { src: "icon.svg", alt: "", width: 22 }), "Workflow Server"), h("p.offline", { role: "alert" }, state.reachable ? "" : "The server can't be reached."), h("button.icon", { "aria-label": "Keys", title: "Keys (?)", onclick: () => dispatch("dialog", { name: "keys" }) }, "?")),
+      h("div.panes", { "data-pane": pane }, runs(state.runs, state.workflows.names ?? [], route, now10, dispatch), h("main", { tabindex: -1 }, view.draw(state, now)), inspected),
+      h("nav.panetabs", { "aria-label": "Panes" }, Object.keys(PANES).map((name) => h("button", { "aria-pressed": name === pane, hidden: name === "details" && !inspected, onclick: () => dispatch("show", { pane: name }) }, name === "main" && route.view !== "run" ? "New run" : PANES[name]))),
       h("p.unseen", { role: "status" }, announcement(state)),
       drawDialog(state, dispatch),
     );
@@ -75,43 +63,37 @@ export function makePage(dispatch) {
   };
 }
 
-/** What is said to those who listen when a run's state changes; the title says it, too. */
 function announcement({ run, route: { view, name } }) {
   const word = run ? condition(run) : "";
-  const about = view === "new" ? `${name} · New run – ` : word ? `${run.handler.workflow_name} · ${WORDS[word]} – ` : "";
+  const about = view === "new" ? `${name} · New run – ` : word ? `${run.handler.workflow_name} · ${title(word)} – ` : "";
   document.title = `${about}Workflow Server`;
   return word ? `Run of ${run.handler.workflow_name}: ${word === "waiting" ? "waiting for an answer" : word}` : "";
 }
 
 function drawDialog({ dialog: name, run, forms }, dispatch) {
-  if (name === "keys") return dialog(name, "Keys", dispatch, h("dl.keys", Object.entries(KEYS).map(([keys, words]) => h("div", h("dt", keys.split(" ").map((one) => h("kbd", one))), h("dd", words)))), h("div.row.end", h("button", { onclick: close }, "Close")));
+  if (name === "keys") return dialog(name, "Keys", "Close", dispatch, pairs(Object.entries(KEYS)));
   if (!SURE[name] || !run || (name === "cancel" && ended(run))) return null;
   const { busy, error } = forms.sure ?? {};
-  const [title, words, keep, act] = SURE[name];
-  return dialog(name, title, dispatch, h("p", words), h("p.problem", { role: "alert" }, error), h("div.row.end", h("button", { onclick: close }, keep), h("button.danger.solid", { disabled: busy, onclick: () => dispatch({ type: name }) }, act)));
+  const [heading, words, keep, act] = SURE[name];
+  return dialog(name, heading, keep, dispatch, [h("p", words), h("p.problem", { role: "alert" }, error)], h("button.solid", { disabled: busy, onclick: () => dispatch(name) }, act));
 }
 
-function drawRuns({ load, items, error, next, filter }, names, route, now, skew, dispatch) {
-  const choose = (name) => ({ target }) => dispatch({ type: "filter", name, value: target.value });
+function drawRuns({ loading, items, error, next, filter }, names, route, now, dispatch) {
+  const choose = (name) => ({ target }) => dispatch("filter", { name, value: target.value });
   const filtered = Object.values(filter).some(Boolean);
-  const hint = load === "loading" && items.length === 0 ? "Loading…" : error || (items.length > 0 ? "" : filtered ? "No run matches." : "Nothing has run yet.");
-  const select = (label, name, all, options) => h("select", { "aria-label": label, value: filter[name], onchange: choose(name) }, h("option", { value: "" }, all), options.map((one) => h("option", { value: one }, WORDS[one] ?? one)));
-  const arrows = (event) => {
-    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (by) walk(by, event.preventDefault());
-  };
+  const hint = loading && items.length === 0 ? "Loading…" : error || (items.length > 0 ? "" : filtered ? "No run matches." : "Nothing has run yet.");
+  const select = (label, name, all, options) => h("select", { "aria-label": label, value: filter[name], onchange: choose(name) }, h("option", { value: "" }, all), options.map((one) => h("option", { value: one }, name === "status" ? title(one) : one)));
   return h(
     "nav.side",
     { "aria-label": "Runs" },
     h("div.over.side-head", h("h2", "Runs"), h("a.button.primary", { href: "#/", "aria-keyshortcuts": "n" }, "New run")),
-    h("div.filters", { role: "search" }, h("input", { type: "search", id: "search", placeholder: "Search by id", "aria-label": "Search runs by id", "aria-keyshortcuts": "/", value: filter.q, oninput: choose("q") }), select("Status", "status", "All statuses", STATUSES), select("Workflow", "workflow_name", "All workflows", names)),
-    h("ul.runs", { id: "runs", onkeydown: arrows }, items.map((one) => h("li", { key: one.handler_id }, runRow(one, route, now, skew)))),
+    h("div.filters", { role: "search" }, h("input", { type: "search", id: "search", placeholder: "Search by id", "aria-label": "Search runs by id", "aria-keyshortcuts": "/", value: filter.q, oninput: choose("q") }), select("Status", "status", "All statuses", ["completed", "failed", "cancelled", "running"]), select("Workflow", "workflow_name", "All workflows", names)),
+    h("ul.runs", { id: "runs" }, items.map((one) => h("li", { key: one.handler_id }, runRow(one, route, now)))),
     h("p.hint", hint),
-    next && h("button.quiet", { onclick: () => dispatch({ type: "more" }) }, "Show older runs"),
+    next && h("button.link", { onclick: () => dispatch("more") }, "Show older runs"),
   );
 }
 
-/** Move the focus in the list of runs. */
 function walk(by) {
   const links = [...document.querySelectorAll("#runs a")];
   const here = links.indexOf(document.activeElement);
@@ -119,10 +101,10 @@ function walk(by) {
   links[Math.min(links.length - 1, Math.max(0, from + by))]?.focus();
 }
 
-function runRow({ handler_id: id, workflow_name: workflow, status, phase, started_at: started, completed_at: completed, updated_at: updated }, route, now, skew) {
+function runRow({ handler_id: id, workflow_name: workflow, status, phase, started_at: started, completed_at: completed, updated_at: updated }, route, now) {
   const running = status === "running";
   const word = running ? (phase ?? status) : status;
-  const told = WORDS[word] ?? word;
+  const told = title(word);
   return h(
     "a",
     { href: hashOf("run", id), "aria-current": route.view === "run" && route.name === id ? "page" : null },
@@ -133,37 +115,29 @@ function runRow({ handler_id: id, workflow_name: workflow, status, phase, starte
   );
 }
 
-const again = (dispatch) => h("button", { onclick: () => dispatch({ type: "retry" }) }, "Try again");
+const again = (dispatch) => h("button", { onclick: () => dispatch("retry") }, "Try again");
 
-/** The start page with all workflows. */
 const makeHome = (_name, dispatch) => ({
-  draw({ workflows: { load, names, error }, details }) {
-    const nothing = load === "ready" && names.length === 0;
-    const words = error || (nothing ? "Add one to the program with server.add_workflow(name, workflow) and start the server again." : load === "loading" ? "Loading…" : "");
-    const about = (name) => {
-      const { description, nodes = [] } = details[name]?.graph ?? {};
-      const steps = nodes.filter((one) => one.node_type === "step").map((one) => one.label);
-      return description?.split("\n")[0] || (steps.length > 0 ? `Steps ${steps.join(", ")}` : "");
-    };
+  draw({ workflows: { names, error }, details }) {
+    const nothing = names?.length === 0;
+    const words = error || (nothing ? "Add one to the program with server.add_workflow(name, workflow) and start the server again." : names ? "" : "Loading…");
     return h(
       "div.home",
       { key: "home" },
-      h("h1", { tabindex: -1 }, load === "error" ? "The workflows can't be listed" : nothing ? "No workflows yet" : "Start a run"),
+      h("h1", { tabindex: -1 }, error ? "The workflows can't be listed" : nothing ? "No workflows yet" : "Start a run"),
       h("p.soft", words),
-      load === "error" && again(dispatch),
-      h("ul.workflows", names.map((name) => h("li", h("a", { href: hashOf("new", name) }, h("span.name", name), h("span.soft", about(name)), h("span.go", { "aria-hidden": "true" }, "Start →"))))),
+      error && again(dispatch),
+      h("ul.workflows", (names ?? []).map((name) => h("li", h("a", { href: hashOf("new", name) }, h("span.name", name), h("span.soft", details[name]?.graph?.description?.split("\n")[0]))))),
     );
   },
 });
 
-/** The page for a new run: of a workflow, perhaps with the input of another run, perhaps going on with its handler. */
 function makeStart({ name: workflow, from, again: continued }, dispatch) {
-  const save = (text) => dispatch({ type: "draft", workflow, text });
+  const save = (text) => dispatch("draft", { workflow, text });
   const refill = (text) => (form.fill(text), save(text));
   const form = eventForm({
     submit: continued ? "Continue" : "Start run",
-    extra: () => h("button", { onclick: () => refill() }, "Reset"),
-    onsubmit: (_type, text) => dispatch({ type: "start", workflow, text, handler: continued ? from : null }),
+    onsubmit: (_type, text) => dispatch("start", { workflow, text, handler: continued ? from : null }),
     oninput: (text) => from || save(text),
   });
   const note = continued ? `Continues handler ${from}: the new run finds what the one before left in ctx.store.` : from && `With the input of run ${from}.`;
@@ -171,8 +145,8 @@ function makeStart({ name: workflow, from, again: continued }, dispatch) {
 
   return {
     draw({ details, forms, origin, drafts, inputs }) {
-      const { start, graph, load = "loading", error } = details[workflow] ?? {};
-      const shown = load === "ready" && (!from || origin?.text !== undefined);
+      const { start, graph, error } = details[workflow] ?? {};
+      const shown = start && (!from || origin?.text !== undefined);
       if (shown && !offered) {
         offered = true; // Once: later it would undo what was typed.
         form.offer([start], true);
@@ -180,7 +154,7 @@ function makeStart({ name: workflow, from, again: continued }, dispatch) {
         if (begin) form.fill(begin);
         queueMicrotask(() => focusField(form.node));
       }
-      form.draw(forms.start ?? { error: "", busy: false });
+      form.draw(forms.start);
       const earlier = inputs[workflow] ?? [];
       return h(
         "article.start",
@@ -190,10 +164,9 @@ function makeStart({ name: workflow, from, again: continued }, dispatch) {
         h(
           "section.card",
           { "aria-label": "Start a run" },
-          h("div.over", h("p.hint", note), earlier.length > 0 && h("select", { "aria-label": "Earlier inputs", value: "", onchange: ({ target }) => refill(target.value) }, h("option", { value: "" }, "Earlier inputs…"), earlier.map((json) => h("option", { value: json }, json.slice(0, 70))))),
-          !shown && h("p.hint", error || "Loading…"),
-          from && origin?.error && h("p.hint", origin.error),
-          load === "error" && again(dispatch),
+          h("div.over", h("p.hint", note), h("select", { "aria-label": "Earlier inputs", value: "-", onchange: ({ target }) => refill(target.value || undefined) }, h("option", { value: "-" }, "Earlier inputs…"), h("option", { value: "" }, "Defaults"), earlier.map((json) => h("option", { value: json }, json.slice(0, 70))))),
+          h("p.hint", error || origin?.error || (shown ? "" : "Loading…")),
+          error && again(dispatch),
           shown && form.node,
         ),
       );

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { KEPT, initial, parseRoute, serverTime, update } from "../../ui_dist/core.js";
+import { KEPT, initial, parseRoute, runTime, update } from "../../ui_dist/core.js";
 
 /** Feed inputs in and keep state and the effects of the last one. */
 function drive(state = initial()) {
@@ -46,7 +46,7 @@ test("the start page asks for workflows and runs, and shows the newest run first
   const page = drive().put({ type: "opened", hash: "" });
   assert.deepEqual(page.kinds(), ["hush", "runs", "workflows"]);
   page.answer("workflows", 200, { workflows: ["b", "a"] });
-  assert.deepEqual(page.state.workflows, { load: "ready", names: ["a", "b"], error: "" });
+  assert.deepEqual(page.state.workflows, { names: ["a", "b"], error: "" });
   page.put({ type: "opened", hash: "" }).answer("runs", 200, { handlers: [handler(), handler({ handler_id: "h2", started_at: "2026-01-02T00:00:00Z" })] });
   assert.deepEqual(page.state.runs.items.map((one) => one.handler_id), ["h2", "h1"]);
   assert.deepEqual(page.effects, [{ kind: "timer", name: "runs", after: 4000 }]);
@@ -55,7 +55,7 @@ test("the start page asks for workflows and runs, and shows the newest run first
 test("lists that the server refuses show its sentence", () => {
   const page = drive().put({ type: "opened", hash: "" });
   page.answer("workflows", 503, { detail: "The server is stopping." });
-  assert.deepEqual([page.state.workflows.load, page.state.workflows.error], ["error", "The server is stopping."]);
+  assert.deepEqual([page.state.workflows.names, page.state.workflows.error], [null, "The server is stopping."]);
   page.answer("runs", 502, "<html>Bad gateway</html>", { filter: page.state.runs.filter });
   assert.equal(page.state.runs.error, "The server answered with status 502.");
   page.answer("workflows", 200, "<html>Please log in</html>");
@@ -68,7 +68,7 @@ test("opening a run reads its handler, then its events from the very first", () 
   page.answer("handler", 202, handler({ handler_id: "h 1" }));
   assert.deepEqual(page.find("stream"), { kind: "stream", id: "h 1", after: -1 });
   assert.deepEqual([page.state.run.load, page.state.run.stream], ["ready", "connecting"]);
-  assert.deepEqual(page.kinds(), ["schema", "events", "representation", "stream", "waiting"]);
+  assert.deepEqual(page.kinds(), ["details", "details", "details", "stream", "waiting"]);
 });
 
 test("all three statuses carry the handler; a missing one is said to be missing", () => {
@@ -96,8 +96,7 @@ test("a run that ends closes its stream and fetches its result", () => {
   assert.equal(page.state.run.stream, "done");
   page.answer("handler", 200, handler({ status: "completed", result: JSON.parse(STOP) }));
   assert.equal(page.state.run.result, STOP);
-  assert.equal(page.state.runs.items[0].status, "completed");
-  assert.deepEqual(page.effects, []);
+  assert.deepEqual(page.kinds(), ["runs"], "the list tells it, too");
 });
 
 test("a handler that lags behind the last event is asked again", () => {
@@ -127,7 +126,7 @@ test("a stream that closes after the run's end is read once more, then all is to
   const page = running().put({ type: "events", id: "h1", batch: [[0, TICK]] });
   const over = handler({ status: "completed" });
   page.put({ type: "stream", id: "h1", is: "closed" }).answer("handler", 200, over);
-  assert.deepEqual(page.effects, [{ kind: "timer", name: "run", after: 0 }]);
+  assert.deepEqual(page.find("timer"), { kind: "timer", name: "run", after: 0 });
   page.put({ type: "timer", name: "run" }).put({ type: "stream", id: "h1", is: "closed" }).answer("handler", 200, over);
   assert.deepEqual([page.effects, page.state.run.stream], [[], "done"]);
 });
@@ -173,7 +172,7 @@ test("a hidden page holds no stream and asks for nothing; shown again it goes on
 
 test("starting: the server's refusal stands at the input, success opens the run", () => {
   const page = drive().put({ type: "opened", hash: "#/new/pay" });
-  assert.deepEqual(page.kinds(), ["hush", "runs", "workflows", "schema", "events", "representation"]);
+  assert.deepEqual(page.kinds(), ["hush", "runs", "workflows", "details", "details", "details"]);
   page.put({ type: "start", workflow: "pay", text: '{"amount":1250.0}' });
   assert.equal(page.effects[0].path, "workflows/pay/run-nowait");
   assert.equal(page.effects[0].body, '{"start_event":{"amount":1250.0}}');
@@ -185,11 +184,10 @@ test("starting: the server's refusal stands at the input, success opens the run"
   assert.equal(page.state.forms.start.error, "Validation error for 'start_event': amount");
   page.put({ type: "start", workflow: "pay", text: "{}" }).answer("start", 200, handler());
   assert.deepEqual(page.effects, [{ kind: "go", hash: "#/run/h1" }]);
-  assert.equal(page.state.runs.items[0].handler_id, "h1");
 });
 
 test("input whose field names look like an envelope goes in an envelope", () => {
-  const page = drive().put({ type: "opened", hash: "#/new/pay" }).answer("schema", 200, { start: { title: "Begin" }, stop: {} });
+  const page = drive().put({ type: "opened", hash: "#/new/pay" }).answer("details", 200, { start: { title: "Begin" }, stop: {} });
   page.put({ type: "start", workflow: "pay", text: '{"value":3}' });
   assert.equal(page.effects[0].body, '{"start_event":{"type":"Begin","value":{"value":3}}}');
 });
@@ -234,27 +232,23 @@ test("sending any event counts what was sent", () => {
 test("cancelling asks the server and then looks what became of the run", () => {
   const page = running().put({ type: "cancel" });
   assert.deepEqual([page.effects[0].method, page.effects[0].path], ["POST", "handlers/h1/cancel"]);
-  page.answer("cancelled", 200, { status: "cancelled" });
+  page.answer("stopped", 200, { status: "cancelled" });
   assert.deepEqual(page.kinds(), ["handler"]);
   page.answer("handler", 500, handler({ status: "cancelled" }));
   assert.equal(page.state.run.handler.status, "cancelled");
-  const late = running().put({ type: "cancel" }).answer("cancelled", 404, { detail: "Handler not found" });
+  const late = running().put({ type: "cancel" }).answer("stopped", 404, { detail: "Handler not found" });
   assert.equal(late.state.forms.sure.error, "");
 });
 
 test("schemas: what may be sent, and a workflow that is gone", () => {
   const page = drive().put({ type: "opened", hash: "#/new/pay" });
-  const asked = page.effects;
-  for (const [what, body] of [["schema", { start: { title: "Begin" }, stop: {} }], ["events", { events: [{ title: "Given" }] }]]) {
-    page.effects = asked;
-    page.answer(what, 200, body);
-  }
-  page.effects = asked;
-  page.answer("representation", 200, { graph: { description: "Pays.", nodes: [{ id: "s" }, { event_type: "Given", event_types: ["Given", "HumanResponseEvent"] }, { event_type: "Begin", event_types: ["Begin"] }] } });
-  assert.deepEqual(page.state.details.pay, { load: "ready", start: { title: "Begin" }, events: [{ title: "Given" }], graph: page.state.details.pay.graph, error: "" });
-  const gone = drive().put({ type: "opened", hash: "#/new/pay" }).answer("schema", 404, { detail: "Workflow not found" });
+  const asked = page.effects.filter((one) => one.what === "details");
+  const graph = { description: "Pays.", nodes: [{ id: "s" }] };
+  asked.forEach((request) => page.put({ type: "answer", request, status: 200, text: JSON.stringify({ start: { title: "Begin" }, events: [{ title: "Given" }], graph }) }));
+  assert.deepEqual(page.state.details.pay, { start: { title: "Begin" }, events: [{ title: "Given" }], graph: page.state.details.pay.graph, error: "" });
+  const gone = drive().put({ type: "opened", hash: "#/new/pay" }).answer("details", 404, { detail: "Workflow not found" });
   assert.equal(gone.state.details.pay.error, "Workflow not found");
-  assert.ok(gone.put({ type: "retry" }).kinds().includes("schema"));
+  assert.ok(gone.put({ type: "retry" }).kinds().includes("details"));
 });
 
 test("what the browser keeps: settings, the input typed last and those sent", () => {
@@ -285,7 +279,7 @@ test("the list of runs: filters are asked of the server, pages are added, an old
   page.put({ type: "filter", name: "status", value: "failed" });
   assert.deepEqual(page.kinds(), ["runs"]);
   page.effects = old;
-  assert.equal(page.answer("runs", 200, { handlers: [handler()] }).state.runs.load, "loading");
+  assert.equal(page.answer("runs", 200, { handlers: [handler()] }).state.runs.loading, true);
   page.put({ type: "timer", name: "runs" });
   assert.equal(page.effects[0].path, "handlers?limit=50&status=failed");
   page.answer("runs", 200, { handlers: [handler({ handler_id: "b", started_at: "2026-01-02T00:00:00Z" })], next_cursor: "c1" });
@@ -333,14 +327,15 @@ test("the state is read when it is looked at, and what changed since is known", 
 test("deleting leaves the run and takes it off the list", () => {
   const page = running().put({ type: "remove" });
   assert.deepEqual([page.effects[0].method, page.effects[0].path], ["DELETE", "handlers/h1"]);
-  page.answer("removed", 200, { status: "deleted" });
-  assert.deepEqual([page.find("go").hash, page.state.runs.items], ["#/", []]);
+  page.answer("stopped", 200, { status: "deleted" });
+  assert.deepEqual([page.find("go").hash, page.state.dialog], ["#/", null]);
 });
 
-test("a clock that is far off the server's is put right", () => {
+test("time never stands before what was seen to happen, nor after the end of the run", () => {
   const page = running();
-  page.put({ type: "answer", request: { what: "health" }, status: 200, text: "{}", date: 60_000 });
-  assert.equal(serverTime(page.state, 100_000), 40_000);
-  page.put({ type: "answer", request: { what: "health" }, status: 200, text: "{}", date: 900 });
-  assert.equal(serverTime(page.state, 100_000), 100_000);
+  const seen = Date.parse("2026-01-01T00:00:09Z");
+  page.put({ type: "events", id: "h1", batch: [[0, TICK.replace("{", '{"timestamp":"2026-01-01T00:00:09Z",')]] });
+  assert.deepEqual([runTime(page.state, 5), runTime(page.state, seen + 7)], [seen, seen + 7]);
+  page.answer("handler", 200, handler({ status: "completed" }), { id: "h1" });
+  assert.equal(runTime(page.state, seen + 7), seen);
 });

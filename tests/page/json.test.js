@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { changes, complaint, layout, members, pick, pretty } from "../../ui_dist/json.js";
+import { changes, complaint, members, pick, pretty } from "../../ui_dist/json.js";
 
 const SAMPLES = [
   "{}",
@@ -24,11 +24,6 @@ test("laid-out JSON is the same JSON, digit by digit", () => {
 test("laid-out JSON looks as JSON.stringify would have it", () => {
   const value = { a: [1, { b: [] }, "c"], d: {}, e: { f: null } };
   assert.equal(pretty(JSON.stringify(value)), JSON.stringify(value, null, 2));
-});
-
-test("keys, strings, numbers and words are told apart", () => {
-  const kinds = layout('{"a":"b","c":[1,-2],"d":null}').filter(([kind]) => kind !== "plain");
-  assert.deepEqual(kinds.map(([kind]) => kind), ["key", "string", "key", "number", "number", "key", "word"]);
 });
 
 test("members are cut out as text, in order, whatever stands inside them", () => {
@@ -60,10 +55,8 @@ test("a long string does not exhaust the matcher", () => {
 
 test("what is no JSON object is complained about, with the place", () => {
   assert.equal(complaint('{"a": [1, 2]}'), "");
-  assert.match(complaint("  "), /Enter a JSON object/);
-  assert.match(complaint("[1]"), /this is a list/);
-  assert.match(complaint("null"), /this is null/);
-  assert.match(complaint('"x"'), /this is a string/);
+  for (const text of ["[1]", "null", '"x"']) assert.match(complaint(text), /Enter a JSON object/);
+  assert.match(complaint("  "), /not valid JSON/);
   assert.match(complaint('{\n  "a": 1,\n}'), /not valid JSON.*position 12/);
 });
 

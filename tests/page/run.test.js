@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { asking, condition, freshRun, record, time, withAnswer, withEvents, withHandler } from "../../ui_dist/run.js";
+import { asked, asking, condition, hue, matching, outcome, record, summary, tally, time, freshRun, withAnswer, withEvents, withHandler } from "../../ui_dist/run.js";
 import { fieldsOf } from "../../ui_dist/json.js";
-import { asked, hue, matching, outcome, summary, tally } from "../../ui_dist/tell.js";
 
 const event = (sequence, type, value = "{}", types = null, more = {}) =>
   record(sequence, JSON.stringify({ value: 0, qualified_name: `shop.${type}`, type, types, timestamp: `2026-01-01T00:00:00.${String(sequence * 1000).padStart(6, "0")}+00:00`, sequence, item: null, ...more }).replace('"value":0', `"value":${value}`));
@@ -140,14 +139,14 @@ test("results are shown as they were sent, falsy ones too", () => {
     const text = JSON.stringify(handler({ status: "completed", result: "@" })).replace('"@"', `{"value":${json},"qualified_name":"x","type":"${type}","types":null}`);
     return outcome(withHandler(freshRun("h"), JSON.parse(text), text));
   };
-  assert.deepEqual(result('{"result":"Hello"}'), { kind: "completed", title: "Result", note: "string", text: "Hello" });
+  assert.deepEqual(result('{"result":"Hello"}'), { kind: "completed", heading: "Result", note: "string", text: "Hello" });
   assert.equal(result('{"result":0}').json, "0");
   assert.equal(result('{"result":1250.0}').json, "1250.0");
   assert.equal(result('{"result":12345678901234567890}').json, "12345678901234567890");
   assert.equal(result('{"result":false}').json, "false");
-  assert.deepEqual(result('{"result":""}'), { kind: "completed", title: "Result", note: "string", json: '""' });
-  assert.deepEqual(result("{}"), { kind: "completed", title: "Result", note: "None", json: "null" });
-  assert.deepEqual(result('{"parcels":2}', "OrderShipped"), { kind: "completed", title: "Result", note: "OrderShipped", json: '{"parcels":2}' });
+  assert.deepEqual(result('{"result":""}'), { kind: "completed", heading: "Result", note: "string", json: '""' });
+  assert.deepEqual(result("{}"), { kind: "completed", heading: "Result", note: "None", json: "null" });
+  assert.deepEqual(result('{"parcels":2}', "OrderShipped"), { kind: "completed", heading: "Result", note: "OrderShipped", json: '{"parcels":2}' });
   assert.match(outcome(told(freshRun("h"), { status: "completed", result_unreadable: true })).text, /can't be read/);
 });
 
@@ -155,7 +154,7 @@ test("a failure names the step, the exception and the attempts", () => {
   const value = '{"step_name":"pay","exception":{"exception_type":"builtins.ValueError","exception_message":"no"},"attempts":3,"elapsed_seconds":1.5}';
   const run = withEvents(freshRun("h"), [event(0, "WorkflowFailedEvent", value, ["StopEvent"])]);
   const found = outcome(told(run, { status: "failed", error: "no" }));
-  assert.deepEqual(found, { kind: "failed", title: "Failed", note: "Step pay raised ValueError after 3 attempts", text: "no" });
+  assert.deepEqual(found, { kind: "failed", heading: "Failed", note: "Step pay raised ValueError after 3 attempts", text: "no" });
   assert.equal(outcome(told(freshRun("h"), { status: "failed" })).text, "The exception had no message.");
 });
 
@@ -176,7 +175,7 @@ test("a handler that was continued begins its events anew", () => {
 
 test("an event in one line", () => {
   assert.equal(summary(event(0, "Price", '{"total":58.50,"_data":{"by":"Ada\\nL"}}')), "total: 58.50, by: Ada L");
-  assert.equal(summary(step(0)), "pay began: Begin");
+  assert.equal(summary(step(0)), "pay running: Begin");
   assert.equal(summary(event(0, "Tick")), "");
   assert.ok(summary(event(0, "Text", JSON.stringify({ a: "x".repeat(5000) }))).length < 200);
   assert.match(summary(event(0, "Text", JSON.stringify({ a: "x".repeat(50_000) }))), /characters of JSON/);

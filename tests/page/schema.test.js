@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { complaints, fits, sendable, shapeOf, titleOf } from "../../ui_dist/schema.js";
+import { complaints, fits, sendable, shapeOf, titleOf } from "../../ui_dist/json.js";
 
 const ORDER = {
   $defs: {

@@ -32,8 +32,8 @@ ONE_LOOP = pytest.mark.parametrize("address", ["asyncio"], indirect=True)
 def test_bytes() -> None:
     """All files of the page together, comments included, as they are and compressed as one."""
     content = b"".join(path.read_bytes() for path in sorted((CHECKOUT / "ui_dist").iterdir()))
-    assert len(content) <= 170 * 1024
-    assert len(gzip.compress(content, 9, mtime=0)) <= 52 * 1024
+    assert len(content) <= 120 * 1024
+    assert len(gzip.compress(content, 9, mtime=0)) <= 35 * 1024
 
 
 def axe() -> str:

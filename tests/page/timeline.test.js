@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { durations, scale } from "../../ui_dist/layout.js";
-import { rowsOf } from "../../ui_dist/tell.js";
+import { rowsOf } from "../../ui_dist/run.js";
 
 const span = (kind, from, to) => ({ kind, from, to });
 const items = (...spans) => [{ spans }];
