@@ -60,12 +60,17 @@ def tab(server: Served, built: Path) -> Iterator[Page]:
         page = browser.new_page()
         # Its typeface comes from elsewhere; the page does without.
         page.route(lambda url: not url.startswith(server.url), lambda route: route.abort())
-        _serve(page, "page", HTML, "text/html")
-        _serve(page, "app.js", (built / "app.js").read_text(encoding="utf-8"), "text/javascript")
-        _serve(page, "app.css", (built / "app.css").read_text(encoding="utf-8"), "text/css")
+        show(page, HTML, built)
         page.goto(f"{server.url}/peers/page")
         yield page
         browser.close()
+
+
+def show(page: Page, html: str, built: Path) -> None:
+    """Let the server's own origin serve the other page, for this tab."""
+    _serve(page, "page", html, "text/html")
+    _serve(page, "app.js", (built / "app.js").read_text(encoding="utf-8"), "text/javascript")
+    _serve(page, "app.css", (built / "app.css").read_text(encoding="utf-8"), "text/css")
 
 
 def _serve(page: Page, name: str, text: str, kind: str) -> None:
