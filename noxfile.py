@@ -53,7 +53,9 @@ ONCE = (
     "tests/test_ci_skips.py",
     "tests/test_docs.py",
     "tests/test_examples.py",
+    "tests/test_layers.py",
     "tests/test_readme.py",
+    "tests/testing/test_survive_crashes.py",
 )
 """Tests of what is outside the interpreter (crashes, disks, other programs, a browser, programs shown to people, this
 project's own tools): one Python is enough."""
@@ -72,6 +74,11 @@ LOWEST = (
 SPREAD = (f"--numprocesses={2 * (os.cpu_count() or 1)}", "--dist=loadfile", "--no-loadscope-reorder")
 """Two processes for each processor, because every other test waits for something. The tests of a file stay together:
 they share what is slow to make. Files begin in the order of tests/conftest.py."""
+
+
+def install(session: nox.Session, *what: str) -> None:
+    """Install the checkout with an extra; bytecode comes with first use, since most of it is never used."""
+    session.install("--no-compile", "--editable", *what)
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
@@ -96,17 +103,17 @@ def everything(session: nox.Session, *python: str) -> None:
 def tests(session: nox.Session) -> None:
     """Does it work, on asyncio and on trio, under every Python that is here?"""
     if session.python == HOME:
-        session.install("--editable", ".[dev]")
+        install(session, ".[dev]")
         everything(session, "python")
     else:
-        session.install("--editable", ".[test]")
+        install(session, ".[test]")
         pytest(session, *without(ONCE))
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Do the tests, all their processes together, reach enough branches?"""
-    session.install("--editable", ".[dev]")
+    install(session, ".[dev]")
     session.run("coverage", "erase")
     everything(session, "coverage", "run")
     session.run("coverage", "combine", "--keep")
@@ -116,7 +123,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Do mypy and pyright, both strict, agree with the types?"""
-    session.install("--editable", ".[dev]")
+    install(session, ".[dev]")
     session.run("mypy", *session.posargs)
     session.run("pyright", *session.posargs)
 
@@ -132,42 +139,42 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def lowest(session: nox.Session) -> None:
     """Does it work with the oldest dependencies it claims to work with?"""
-    session.install("--editable", ".[test]", *LOWEST)
+    install(session, ".[test]", *LOWEST)
     pytest(session, *without(ONCE))
 
 
 @nox.session
 def interop(session: nox.Session) -> None:
     """Do other people's programs get along with it, and does it behave as the peer does?"""
-    session.install("--editable", ".[dev]")
+    install(session, ".[dev]")
     pytest(session, "tests/interop", "tests/parity")
 
 
 @nox.session
 def parity(session: nox.Session) -> None:
     """What does it do as the peer does, and what not? Ends with a table of all scenarios."""
-    session.install("--editable", ".[dev]")
+    install(session, ".[dev]")
     session.run("python", "-m", "pytest", "tests/parity", "--table", *session.posargs)
 
 
 @nox.session
 def neighbours(session: nox.Session) -> None:
     """Does it get along with frameworks, proxies and pages that others have made?"""
-    session.install("--editable", ".[dev]")
+    install(session, ".[dev]")
     pytest(session, "tests/neighbours")
 
 
 @nox.session
 def packaging(session: nox.Session) -> None:
     """Is the installed project what it promises, alone and beside others?"""
-    session.install("--editable", ".[dev]")
+    install(session, ".[dev]")
     pytest(session, "tests/packaging")
 
 
 @nox.session
 def page(session: nox.Session) -> None:
     """Does the page work in a browser?"""
-    session.install("--editable", ".[dev]")
+    install(session, ".[dev]")
     pytest(session, "tests/page")
 
 
@@ -181,12 +188,12 @@ def page_core(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """How fast is it beside the peer, measured in turns within one run?"""
-    session.install("--editable", ".[dev]")
+    install(session, ".[dev]")
     session.run("python", "-m", "bench", *session.posargs)
 
 
 @nox.session
 def crash(session: nox.Session) -> None:
     """Is every promise kept, however often the server is killed? A thousand times and more, for half an hour."""
-    session.install("--editable", ".[trio]")
+    install(session, ".[trio]")
     session.run("python", "-m", "crash", *session.posargs)
