@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ pytest.register_assert_rewrite(
 )
 
 from workflow_server.testing.virtual_time import follow_virtual_time, virtual_backend  # noqa: E402
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's job in the background ignores Ctrl+C, and so would the programs that tests start and end by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -38,7 +43,7 @@ async def virtual_clock(anyio_backend: Any) -> None:
 
 # ------------------------------------------------------------------------------------------- several processes (xdist)
 
-LONG = ("page", "durability", "interop", "packaging", "neighbours", "parity", "client")
+LONG = ("durability", "page", "packaging", "interop", "neighbours", "stores", "client", "server", "transports")
 """Folders whose files take longest. Their tests come first, so that no process is left alone with one in the end."""
 
 
