@@ -108,7 +108,7 @@ const INPUTS = {
 
   unreachable(state, { request }) {
     const probing = request.what === "health";
-    const uncertain = { error: "The server can't be reached. It may or may not have received this; look at the run before you try again." };
+    const uncertain = { error: "No answer came: the server may or may not have received this." };
     const told = request.form ? form(state, request.form, uncertain) : state;
     const details = request.what === "details" ? { ...state.details, [request.workflow]: undefined } : state.details;
     const attempt = state.attempt + (probing ? 1 : 0);

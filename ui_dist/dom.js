@@ -5,16 +5,17 @@ import { pretty } from "./json.js";
 const MANY = 200_000;
 const TYPED = ["value", "checked"]; // People change these, too.
 
+/** Describe an element: `on…` are listeners, `style` is an object, `key` tells apart what may change places. */
 export function h(name, ...children) {
   const [tag, ...classes] = name.split(".");
   const properties = children[0]?.constructor === Object && !children[0].tag ? children.shift() : {};
-  return { tag, children, properties: { ...(tag === "button" && { type: "button" }), ...(classes.length > 0 && { class: classes.join(" ") }), ...properties } };
+  return { tag, children, properties: { type: tag === "button" && tag, class: classes.join(" ") || null, ...properties } };
 }
 
 export function draw(parent, ...children) {
   const wanted = new Map();
   children.flat().forEach((child, at) => {
-    if ((child ?? false) !== false && child !== "") wanted.set(child.tag ? `${child.tag} ${child.properties.key ?? at}` : child instanceof Node ? child : at, child);
+    if (child === 0 || child) wanted.set(child.tag ? `${child.tag} ${child.properties.key ?? at}` : child instanceof Node ? child : at, child);
   });
   const known = new Map();
   for (const node of [...parent.childNodes]) {

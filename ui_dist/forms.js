@@ -168,5 +168,5 @@ const CONTROLS = {
 function fieldRow({ name, required, type, description, shape }, part) {
   const deep = ["object", "list", "dict"].includes(shape.kind);
   const about = [deep || shape.kind === "union" ? "" : type, description].filter(Boolean).join(" · ");
-  return h(`div.field${deep ? ".nested" : ""}`, { key: name }, h("div.head", h("span.label", { onclick: ({ target }) => focusField(target.closest(".field")) }, name, required && h("span.required", { title: "Required" }, "*")), h("span.soft", about)), part);
+  return h(`div.field${deep ? ".nested" : ""}`, { key: name }, h("div.head", h("span.label", { onclick: ({ target }) => focusField(target.closest(".field")) }, name, required && h("span.required", "*")), h("span.soft", about)), part);
 }

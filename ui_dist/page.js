@@ -51,7 +51,7 @@ export function makePage(dispatch) {
     draw(
       document.body,
       h("button.skip", { onclick: () => main().focus() }, "Skip to content"),
-      h("header.top", h("a.brand", { href: "#/" }, h("img", { src: "icon.svg", alt: "", width: 22 }), "Workflow Server"), h("p.offline", { role: "alert" }, state.reachable ? "" : "The server can't be reached."), h("button.icon", { "aria-label": "Keys", title: "Keys (?)", onclick: () => dispatch("dialog", { name: "keys" }) }, "?")),
+      h("header.top", h("a.brand", { href: "#/" }, h("img", { src: "icon.svg", alt: "", width: 22 }), "Workflow Server"), h("p.offline", { role: "alert" }, state.reachable ? "" : "The server can't be reached."), h("button.icon", { "aria-label": "Keys", onclick: () => dispatch("dialog", { name: "keys" }) }, "?")),
       h("div.panes", { "data-pane": pane }, runs(state.runs, state.workflows.names ?? [], route, now10, dispatch), h("main", { tabindex: -1 }, view.draw(state, now)), inspected),
       h("nav.panetabs", { "aria-label": "Panes" }, Object.keys(PANES).map((name) => h("button", { "aria-pressed": name === pane, hidden: name === "details" && !inspected, onclick: () => dispatch("show", { pane: name }) }, name === "main" && route.view !== "run" ? "New run" : PANES[name]))),
       h("p.unseen", { role: "status" }, announcement(state)),
@@ -120,7 +120,7 @@ const again = (dispatch) => h("button", { onclick: () => dispatch("retry") }, "T
 const makeHome = (_name, dispatch) => ({
   draw({ workflows: { names, error }, details }) {
     const nothing = names?.length === 0;
-    const words = error || (nothing ? "Add one to the program with server.add_workflow(name, workflow) and start the server again." : names ? "" : "Loading…");
+    const words = error || (nothing ? "Add one with server.add_workflow(name, workflow)." : names ? "" : "Loading…");
     return h(
       "div.home",
       { key: "home" },
@@ -140,7 +140,7 @@ function makeStart({ name: workflow, from, again: continued }, dispatch) {
     onsubmit: (_type, text) => dispatch("start", { workflow, text, handler: continued ? from : null }),
     oninput: (text) => from || save(text),
   });
-  const note = continued ? `Continues handler ${from}: the new run finds what the one before left in ctx.store.` : from && `With the input of run ${from}.`;
+  const note = continued ? `Continues handler ${from} with its state.` : from && `With the input of run ${from}.`;
   let offered = false;
 
   return {

@@ -26,7 +26,7 @@ export function makeRunView(id, dispatch) {
       const { load, handler } = run;
       if (load !== "ready") {
         const [heading, words] = {
-          missing: ["There is no such run", `The server knows no run with the id ${id}. It may have been deleted, or the server began anew.`],
+          missing: ["There is no such run", `The server knows no run with the id ${id}.`],
           error: ["The run can't be shown", run.error],
           loading: ["Run", "Loading…"],
         }[load];

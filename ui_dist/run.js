@@ -148,7 +148,7 @@ function result(envelope, unreadable) {
 
 function lastWords({ type, text }) {
   const { active_steps: steps = [], step_name: step, exception, attempts } = JSON.parse(text).value;
-  if (type === "WorkflowTimedOutEvent") return steps.length > 0 ? `Active when time ran out: ${steps.join(", ")}` : "No step was active when time ran out";
+  if (type === "WorkflowTimedOutEvent") return `Active when time ran out: ${steps.join(", ") || "no step"}`;
   return step ? `Step ${step} raised ${errorName(exception)}${attempts > 1 ? ` after ${attempts} attempts` : ""}` : "";
 }
 

@@ -10,7 +10,6 @@ function makeList(label, height, dispatch) {
   let [items, row, selected, live] = [[], null, null, false];
   let made = new WeakMap();
   let following = true;
-  let stepping = false;
   new ResizeObserver(paint).observe(node);
 
   const indexOf = (sequence) => items.findIndex((one) => one.sequence === sequence);
@@ -45,17 +44,18 @@ function makeList(label, height, dispatch) {
 
   function step(by) {
     const at = indexOf(selected);
-    const next = items[at < 0 ? 0 : at + by];
-    stepping = true;
-    if (next) dispatch("look", { seq: next.sequence });
+    const next = at < 0 ? 0 : at + by;
+    if (!items[next]) return;
+    selected = items[next].sequence;
+    reveal(next); // At once: the next key may come before the next frame.
+    node.querySelector("[aria-current]").focus();
+    dispatch("look", { seq: selected });
   }
 
   function reveal(at) {
     const box = node.firstChild;
     box.scrollTop = Math.min(at * height, Math.max(box.scrollTop, (at + 1) * height - node.clientHeight));
     paint();
-    if (stepping) node.querySelector("[aria-current]")?.focus();
-    stepping = false;
   }
 
   return {
@@ -180,7 +180,7 @@ function execution(item, line, now) {
 function bar({ kind, from, to, attempt, failure, cut }, line, now) {
   const [x, end] = [line.at(from), line.at(to ?? now)];
   const look = failure ? "failed" : cut ? "cut" : kind;
-  return h(`i.stretch.${look}${to === null ? ".open" : ""}`, { title: `${look} ${span((to ?? now) - from)}`, style: between(x, end) }, kind === "running" && attempt > 1 && end - x > 0.03 && attempt);
+  return h(`i.stretch.${look}${to === null ? ".open" : ""}`, { style: between(x, end) }, kind === "running" && attempt > 1 && end - x > 0.03 && attempt);
 }
 
 const EDGE = 24;
@@ -190,7 +190,7 @@ export function makeGraph(dispatch) {
   const counted = memo((items, shown) => tally({ items, shown }));
 
   return (details, run, focus) => {
-    if (!details?.graph) return h("div.view.graph", h("p.hint", details?.error ? "The workflow is no longer served, so its graph is unknown." : "Loading…"));
+    if (!details?.graph) return h("div.view.graph", h("p.hint", details?.error ? "The workflow is no longer served." : "Loading…"));
     const { nodes, edges, width, height } = plan(details.graph);
     const { steps, types } = counted(run.items, run.shown);
     const seen = (id) => id === "external_step" || Boolean(steps[id] ?? types[id]);
