@@ -92,11 +92,13 @@ export const pairs = (found) => h("dl.pairs", found.filter(Boolean).flatMap(([na
 
 export const json = (text, label, more = "") => h(`pre${more}`, { tabindex: 0, "aria-label": label }, pretty(text.slice(0, MANY)), text.length > MANY && `\n… ${text.length - MANY} more characters`);
 
-/** A button that copies, where pages may: those without encryption may not. */
-export const copier = (value) => navigator.clipboard && h("button.small", { onclick: ({ target }) => copy(value, target.firstChild) }, "Copy");
+/** A button that copies. The clipboard's own interface is closed to pages without encryption; this old command is not. */
+export const copier = (value) => h("button.small", { onclick: ({ target }) => copy(value, target.firstChild) }, "Copy");
 
-async function copy(value, words) {
-  await navigator.clipboard.writeText(value);
+function copy(value, words) {
+  const put = (event) => (event.clipboardData.setData("text", value), event.preventDefault());
+  addEventListener("copy", put, { once: true });
+  document.execCommand("copy");
   words.nodeValue = "Copied";
   setTimeout(() => (words.nodeValue = "Copy"), 1200);
 }
