@@ -164,7 +164,7 @@ function split(busy, begin, end) {
 
 function ticks(pieces, begin, shown) {
   const round = [1, 2, 5].flatMap((one) => [one, one * 10, one * 100, one * 1e3, one * 1e4]).concat([6e4, 3e5, 18e5, 72e5, 216e5, 864e5, 6048e5]);
-  const step = round.sort((a, b) => a - b).find((one) => one * 6 >= shown) ?? 6048e5;
+  const step = round.sort((a, b) => a - b).find((one) => one * 5 >= shown) ?? 6048e5;
   return pieces.flatMap(({ from, ms, folded }) => {
     const first = Math.ceil((from - begin) / step);
     return folded ? [] : Array.from({ length: Math.max(0, Math.floor((from + ms - begin) / step) - first + 1) }, (_, at) => (first + at) * step);
