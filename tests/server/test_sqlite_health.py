@@ -16,6 +16,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from anyio.abc import TaskStatus
 
 from tests_support.asking import Asks, Reply, Text, question
 from tests_support.in_process import events, finished, serving
@@ -152,7 +153,7 @@ async def test_readers_that_stall_leave_the_log_bounded(tmp_path: Path) -> None:
         await client.post("/workflows/asks/run-nowait", json={"handler_id": "h"})
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
-                tasks.start_soon(_stall, str(client.base_url))
+                await tasks.start(_stall, str(client.base_url))
             async with watched_health(client, 0.02) as took:
                 for turn in range(4):
                     run = {"handler_id": f"w{turn}"}
@@ -164,10 +165,11 @@ async def test_readers_that_stall_leave_the_log_bounded(tmp_path: Path) -> None:
     assert largest < 8 << 20
 
 
-async def _stall(url: str) -> None:
+async def _stall(url: str, *, task_status: TaskStatus[None]) -> None:
     async with (
         httpx.AsyncClient(base_url=url, timeout=60, verify=False) as client,
         client.stream("GET", "/events/h", params={"after_sequence": -1, "include_internal": "true"}) as answer,
     ):
         assert answer.status_code == 200
+        task_status.started()
         await anyio.sleep_forever()
