@@ -5,7 +5,7 @@ It answers each request on a connection of its own. What is no event stream pass
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -92,19 +92,29 @@ async def _answer(
         proxy.asked.append(headers.get("last-event-id") or target.partition("after_sequence=")[2].partition("&")[0])
         kind = got.headers["content-type"]
         await wire.send(f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode())
-        number, body, chunks = proxy.connections, b"", got.aiter_bytes()
-        async for data in chunks:
-            sent = len(body)
-            body += data
-            cut = style(number, body)
-            piece = body[sent : len(body) if cut is None else max(sent, cut)]
-            if piece:
-                await wire.send(b"%x\r\n%s\r\n" % (len(piece), piece))
-            if cut is not None:
-                break
-        if clean or style(number, body) is None:
-            await wire.send(b"0\r\n\r\n")
-        await wire.aclose()
-        await got.aclose()
-        with suppress(Exception):
+        async with _given_up(got) as chunks:
+            number, body = proxy.connections, b""
+            async for data in chunks:
+                sent = len(body)
+                body += data
+                cut = style(number, body)
+                piece = body[sent : len(body) if cut is None else max(sent, cut)]
+                if piece:
+                    await wire.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+                if cut is not None:
+                    break
+            if clean or style(number, body) is None:
+                await wire.send(b"0\r\n\r\n")
+            await wire.aclose()
+
+
+@asynccontextmanager
+async def _given_up(got: httpx.Response) -> AsyncGenerator[AsyncIterator[bytes]]:
+    """Yield the body, and let go of it whatever happens, a client that leaves first included."""
+    chunks = got.aiter_bytes()
+    try:
+        yield chunks
+    finally:
+        with anyio.CancelScope(shield=True), suppress(Exception):
+            await got.aclose()
             await anext(chunks)  # generators that httpx nests: trio complains when they are left in the middle
