@@ -229,6 +229,35 @@ async def test_a_restart_keeps_the_queue(tmp_path: Path) -> None:
         await until(lambda: [name for name in begun if name in "ae"] == ["a", "e"])
 
 
+class SlowToList(SqliteWorkflowStore):
+    """Lists what is unfinished when it is told to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.asked, self.go = anyio.Event(), anyio.Event()
+
+    async def unfinished(self, after: str | None, limit: int, **which: Any) -> Any:
+        self.asked.set()
+        await self.go.wait()
+        return await super().unfinished(after, limit, **which)
+
+
+async def test_no_newcomer_takes_the_place_of_a_run_that_is_still_to_be_looked_up(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    async with serving(make_server(SqliteWorkflowStore(path), 1)) as client:
+        await start(client, "hold", "a")
+        await have_phases(client, a="running")
+    store = SlowToList(path)
+    async with serving(make_server(store, 1)) as client:
+        await store.asked.wait()
+        await start(client, "hold", "b")
+        await have_phases(client, a="queued", b="queued")
+        store.go.set()
+        await have_phases(client, a="running", b="queued")
+        await answer(client, "a")
+        await have_phases(client, a="done", b="running")
+
+
 async def test_a_run_that_waits_for_its_workflows_turn_does_nothing_before(tmp_path: Path) -> None:
     """Not even if it was loaded after a restart, and is told something."""
     path = tmp_path / "runs.db"

@@ -77,7 +77,8 @@ class Revival:
         self._ended = anyio.Event()
 
     def begin(self) -> None:
-        """Begin to bring back what is unfinished, without keeping anybody waiting."""
+        """Begin to bring back what is unfinished; nobody waits for that but newcomers for their places in memory."""
+        self._runs.expect_earlier_ones()
         self._runs.host.port.spawn(self._keep)
 
     async def end(self) -> None:
@@ -140,6 +141,7 @@ class Revival:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._load_placed)
                     await self._insist(self._resume_all)
+                    self._runs.expect_no_more()
                     while True:
                         await self._insist(self._wake_due)
         finally:

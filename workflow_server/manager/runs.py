@@ -183,6 +183,15 @@ class ActiveRuns:
             run.runner.queued = True
             run.journal.touch({})
 
+    def expect_earlier_ones(self) -> None:
+        """Let newcomers queue until `expect_no_more`: runs of an earlier process come first."""
+        self._places.until = (1,)
+
+    def expect_no_more(self) -> None:
+        """All runs of an earlier process that are to come first have queued."""
+        self._places.until = None
+        self._fill()
+
     def queue(self, handler_id: str, turn: Turn) -> None:
         """Have a run that is not in memory wait for its place there."""
         self._places.wait(handler_id, turn)

@@ -29,12 +29,14 @@ class Places:
         self._waiting: dict[str, Turn] = {}
         self._heap: list[tuple[Turn, int, str]] = []
         self._order = count()
+        self.until: Turn | None = None
+        """Who stands here or later waits, though there be room: somebody earlier may still come. `None` for nobody."""
 
     def take(self, name: str, turn: Turn) -> bool:
         """Give somebody a place, or have them wait for their turn; return whether they have one."""
         if name in self._taken:
             return True
-        if self._waiting or not self._has_room:
+        if self._waiting or not self._has_room_for(turn):
             self.wait(name, turn)
             return False
         self._taken.add(name)
@@ -53,7 +55,7 @@ class Places:
 
     def next(self) -> str | None:
         """Give the place that is free, if any, to whoever comes next, and return who that is."""
-        while self._heap and self._has_room:
+        while self._heap and self._has_room_for(self._heap[0][0]):
             turn, _, name = heapq.heappop(self._heap)
             if self._waiting.get(name) == turn:
                 del self._waiting[name]
@@ -61,6 +63,7 @@ class Places:
                 return name
         return None
 
-    @property
-    def _has_room(self) -> bool:
-        return self._limit is None or len(self._taken) < self._limit
+    def _has_room_for(self, turn: Turn) -> bool:
+        if self._limit is None:
+            return True
+        return len(self._taken) < self._limit and (self.until is None or turn < self.until)
