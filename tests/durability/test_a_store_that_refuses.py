@@ -151,6 +151,38 @@ async def test_a_run_that_is_refused_each_time_is_blocked_in_the_end_and_mended_
             assert (record.status, record.error) == ("completed", None)
 
 
+class Mumbling(Picky):
+    """Writes the first end of a run and fails to say so."""
+
+    mumbled = False
+
+    async def commit(self, group: Sequence[Batch]) -> list[Verdict]:
+        verdicts = await super().commit(group)
+        if not self.mumbled and any(batch.handler.status == "completed" for batch in group):
+            self.mumbled = True
+            raise StoreUnavailable("the answer got lost")
+        return verdicts
+
+
+async def test_a_handler_that_everybody_sees_completed_can_be_continued() -> None:
+    """Though its own server has not been told yet that the end was written."""
+    disk = Mumbling()
+    server = make_server(disk)
+    with anyio.fail_after(1000):
+        async with server.running():
+            await start(server, "ends")
+            await anyio.sleep(1.01)
+            first = await handler(server)
+            assert first.status == "completed"
+            assert server._manager._runs is not None
+            assert server._manager._runs.get("h") is not None, "it has been told already"
+            await start(server, "ends")
+            await anyio.sleep(3)
+            second = await handler(server)
+            assert second.status == "completed"
+            assert second.run_id != first.run_id
+
+
 async def test_a_run_that_is_refused_once_goes_on() -> None:
     """What a client sent made the store refuse: the client is told to come again, the run is as it was before."""
     disk = Picky()

@@ -102,6 +102,9 @@ class Starting:
             return already_running(handler_id)
         continues = known is not None and known.workflow_name == served.name
         state = dict(await self._store.state(known.run_id)) if known is not None and continues else {}
+        live = runs.get(handler_id)
+        if live is not None and known is not None and live.journal.record.run_id == known.run_id:
+            await live.runner.ended.wait()  # the store has its end, and has failed to say so until now
         if runs.get(handler_id) is not None:
             return already_running(handler_id)
         try:
