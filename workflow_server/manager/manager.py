@@ -113,7 +113,7 @@ class HandlerManager:
         self._runs.on_place = self._revival.load_soon
         if self._store.keeps_parts:
             self._runs.on_refusal = self._revival.note_refusal
-            self._revival.begin()
+            await self._revival.begin()
 
     async def halt(self) -> None:
         """Refuse new work, let running steps end within the grace time, and stop the rest; the store stays open."""

@@ -16,6 +16,7 @@ import logging
 import math
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -69,6 +70,9 @@ class Revival:
         """How often the store has refused to write a run, by id."""
         self._again: dict[str, tuple[float, int]] = {}
         """Handlers to open again: at which loop time, and for the how manieth time."""
+        self._cursor: str | None = None
+        self._order = count()
+        self._all_queued = False
         self._placed: deque[str] = deque()
         """Handlers that have a place in memory and must be loaded."""
         self._more_placed = anyio.Event()
@@ -76,9 +80,11 @@ class Revival:
         self._scope = anyio.CancelScope()
         self._ended = anyio.Event()
 
-    def begin(self) -> None:
-        """Begin to bring back what is unfinished; nobody waits for that but newcomers for their places in memory."""
+    async def begin(self) -> None:
+        """Begin to bring back what is unfinished; newcomers get places when that has queued, mostly by the return."""
         self._runs.expect_earlier_ones()
+        with suppress(Exception):  # whatever it is, it is tried again in the background, and told
+            await self._queue_page()
         self._runs.host.port.spawn(self._keep)
 
     async def end(self) -> None:
@@ -140,8 +146,8 @@ class Revival:
             with self._scope:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._load_placed)
-                    await self._insist(self._resume_all)
-                    self._runs.expect_no_more()
+                    while not self._all_queued:
+                        await self._insist(self._queue_page)
                     while True:
                         await self._insist(self._wake_due)
         finally:
@@ -170,15 +176,14 @@ class Revival:
             if self._runs.get(handler_id) is None:
                 self._runs.leave(handler_id)  # it was over, is gone, or can't be loaded
 
-    async def _resume_all(self) -> None:
-        """Queue what was awake when the server stopped, in the order of starting."""
-        cursor, place = None, count()
-        while True:
-            page, cursor = await self._store.unfinished(cursor, PAGE, asleep=False)
-            for unfinished in page:
-                self._runs.queue(unfinished.handler_id, (0, next(place)))
-            if cursor is None:
-                return
+    async def _queue_page(self) -> None:
+        """Queue a page of what was awake when the server stopped, in the order of starting."""
+        page, self._cursor = await self._store.unfinished(self._cursor, PAGE, asleep=False)
+        for unfinished in page:
+            self._runs.queue(unfinished.handler_id, (0, next(self._order)))
+        if self._cursor is None:
+            self._all_queued = True
+            self._runs.expect_no_more()
 
     async def _wake_due(self) -> None:
         """Load the runs whose timer is due, then sleep until the next one is."""
