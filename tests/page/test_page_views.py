@@ -15,8 +15,6 @@ from playwright.sync_api import expect
 pytestmark = [
     pytest.mark.page,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-    # What a server answers on trio is compared elsewhere; here it is looked at.
-    pytest.mark.parametrize("address", ["asyncio"], indirect=True),
 ]
 
 
