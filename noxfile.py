@@ -195,5 +195,5 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def crash(session: nox.Session) -> None:
     """Is every promise kept, however often the server is killed? A thousand times and more, for half an hour."""
-    install(session, ".[trio]")
+    install(session, ".[client,trio]")
     session.run("python", "-m", "crash", *session.posargs)

@@ -8,7 +8,7 @@ from crash.record import RunRecord
 
 KINDS = (
     "chain", "rounds", "progress", "fan", "lists", "dialog", "form", "timers", "counter", "sleeper", "stumbles",
-    "supplied",
+    "supplied", "put-away",
 )  # fmt: skip
 COUNTER_RUNS = 3
 """How often a counter's handler runs."""
@@ -56,6 +56,8 @@ def check_state(run: RunRecord) -> None:
             expected = {"rounds": list(range(1, run.number + 1))}
         case "supplied":
             expected = {"done": counted, "signed": [f"drawer signs {n}" for n in counted]}
+        case "put-away":
+            expected = {"laid": counted}
         case "timers":
             # A try that was interrupted after its write counts, too.
             expected = {"tries": list(range(max(3, len(run.state.get("tries", ())))))}
@@ -108,6 +110,8 @@ def _notes(run: RunRecord) -> list[str]:
             return [note for n in counted for note in _stumbles(n)]
         case "supplied":
             return [f"drawer signs {run.size}"]
+        case "put-away":
+            return [f"laid {run.size}", f"taken up {run.size}"]
         case _:
             return []
 

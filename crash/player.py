@@ -15,6 +15,7 @@ from typing import Any
 
 from crash.client import Answer, Client, Refused, Unanswered, Unreached
 from crash.kinds import COUNTER_RUNS, check_outcome, check_state
+from crash.programs.mix_more import snapshot
 from crash.record import RunRecord
 
 PATIENCE_KILLS = 150
@@ -81,7 +82,9 @@ class Player:
     # Starting
 
     def _start(self, run: RunRecord) -> None:
-        body = {"handler_id": run.handler_id, "start_event": {"size": run.size}}
+        body: dict[str, Any] = {"handler_id": run.handler_id, "start_event": {"size": run.size}}
+        if run.kind == "put-away":
+            body["context"] = snapshot(run.size)
         waits = run.kind == "chain" and self._random.random() < 0.3
         path = f"/workflows/{run.kind}/{'run' if waits else 'run-nowait'}"
         before = self._handler(run) if run.number > 1 else None

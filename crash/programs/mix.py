@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Annotated
 
 import anyio
-from mix_more import Stumbles, Supplied
+from mix_more import PutAway, Stumbles, Supplied
 from pydantic import BaseModel, Field
 
 from workflow_server import Context, Workflow, WorkflowServer, step
@@ -285,7 +285,11 @@ class Sleeper(Workflow):
 
 
 server = WorkflowServer(
-    workflow_store=SqliteWorkflowStore("crash.db"), idle_timeout=0.15, shutdown_grace=0.3, sse_heartbeat_interval=1
+    workflow_store=SqliteWorkflowStore("crash.db"),
+    idle_timeout=0.15,
+    shutdown_grace=0.3,
+    sse_heartbeat_interval=1,
+    accept_context_api=True,
 )
 for name, workflow in (
     ("chain", Chain),
@@ -299,6 +303,7 @@ for name, workflow in (
     ("counter", Counter),
     ("sleeper", Sleeper),
     ("stumbles", Stumbles),
+    ("put-away", PutAway),
 ):
     server.add_workflow(name, workflow(timeout=None), additional_events=[Reply, Never])
 server.add_workflow("supplied", Supplied(timeout=None, num_concurrent_runs=1))  # the others queue

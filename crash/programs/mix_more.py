@@ -1,4 +1,4 @@
-"""More workflows for the mix: steps that fail, are tried again and rescued, and steps that are given resources."""
+"""More workflows for the mix: steps that fail and are rescued, that are given resources, and runs out of snapshots."""
 
 # ruff: noqa: ARG002 (a step takes its event, whether it reads it or not)
 
@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import anyio
 from pydantic import BaseModel, Field
@@ -21,7 +22,7 @@ from workflow_server.definition.retry_policy import (
     wait_random,
 )
 from workflow_server.events import Event, StartEvent, StepFailedEvent, StopEvent
-from workflow_server.runtime.resource import Resource
+from workflow_server.runtime.resource import Resource, ResourceConfig
 
 MOMENT = 0.004
 
@@ -111,8 +112,15 @@ class Desk:
         return f"{self.drawer} signs {n}"
 
 
-def drawer() -> str:
-    return "drawer"
+class Furniture(BaseModel):
+    drawer: str
+
+
+FURNITURE = ResourceConfig(str(Path(__file__).with_name("furniture.json")))
+
+
+def drawer(furniture: Annotated[Furniture, FURNITURE]) -> str:
+    return furniture.drawer
 
 
 async def desk(drawer: Annotated[str, Resource(drawer)]) -> Desk:
@@ -152,3 +160,40 @@ class Supplied(Workflow):
     @step
     async def end(self, ev: Carried, ctx: Context[Kept]) -> StopEvent:
         return StopEvent(result=(await ctx.store.get_state()).done)
+
+
+class PutAway(Workflow):
+    """Is begun in another process, and goes on here from a snapshot, in which it waits."""
+
+    @step
+    async def lay(self, ev: Begin, ctx: Context) -> Load:
+        await ctx.store.set("laid", list(range(1, ev.size + 1)))
+        return Load(n=ev.size)
+
+    @step
+    async def wait(self, ev: Load, ctx: Context) -> Carried:
+        ctx.write_event_to_stream(Note(text=f"laid {ev.n}"))
+        with suppress(TimeoutError):
+            await ctx.wait_for_event(Never, timeout=0.3)
+        ctx.write_event_to_stream(Note(text=f"taken up {ev.n}"))
+        await anyio.sleep(MOMENT)
+        return Carried(n=ev.n)
+
+    @step
+    async def end(self, ev: Carried, ctx: Context) -> StopEvent:
+        return StopEvent(result=await ctx.store.get("laid"))
+
+
+def snapshot(size: int) -> dict[str, Any]:
+    """Begin a run of `PutAway` in this process and return it as it waits."""
+
+    async def begin() -> dict[str, Any]:
+        handler = PutAway(timeout=None).run(size=size)
+        async for event in handler.stream_events():
+            if isinstance(event, Note):
+                break
+        kept = handler.ctx.to_dict()
+        await handler.cancel_run()
+        return kept
+
+    return anyio.run(begin)

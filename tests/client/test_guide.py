@@ -8,8 +8,7 @@ from pathlib import Path
 
 from tests_support.served import CHECKOUT, checkout_environ, free_port, process, until
 
-PROGRAMS = Path(__file__).parent / "programs"
-SERVER = CHECKOUT / "crash" / "programs" / "resumable.py"
+PROGRAMS = CHECKOUT / "crash" / "programs"
 
 
 def written(program: Path, folder: Path, port: int) -> str:
@@ -22,7 +21,7 @@ def written(program: Path, folder: Path, port: int) -> str:
 
 def test_the_run_goes_on_after_ctrl_c_and_the_client_prints_all_of_it(tmp_path: Path) -> None:
     port, env = free_port(), checkout_environ()
-    server_command = [sys.executable, written(SERVER, tmp_path, port)]
+    server_command = [sys.executable, written(PROGRAMS / "resumable.py", tmp_path, port)]
     client_command = [sys.executable, written(PROGRAMS / "guide_client.py", tmp_path, port)]
     with process(server_command, cwd=tmp_path, env=env) as server:
         server.url = f"http://localhost:{port}"

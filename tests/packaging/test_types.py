@@ -23,7 +23,7 @@ FILES = {
     "guide": [
         *Path(__file__).parent.glob("programs/*.py"),
         CHECKOUT / "crash" / "programs" / "resumable.py",
-        CHECKOUT / "tests" / "client" / "programs" / "guide_client.py",
+        CHECKOUT / "crash" / "programs" / "guide_client.py",
     ],
     "examples": [*(CHECKOUT / "examples").glob("*.py")],
 }

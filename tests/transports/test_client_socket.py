@@ -9,6 +9,7 @@ from contextlib import suppress
 import anyio
 import pytest
 
+from tests_support.facts import counting_turns
 from workflow_server.transports.client_socket import ClientSocket
 
 MUCH = bytes(range(256)) * 32_768  # 8 MiB: more than the buffers of both sides take
@@ -83,21 +84,11 @@ async def test_a_read_that_is_cancelled_takes_nothing(pair: tuple[ClientSocket, 
 
 async def test_reading_what_is_there_gives_others_their_turn(pair: tuple[ClientSocket, socket.socket]) -> None:
     ours, theirs = pair
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await anyio.lowlevel.checkpoint()
-
     theirs.send(b"x" * 100)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(count)
+    async with counting_turns() as turns:
         for _ in range(100):
             await ours.receive(1)
-        tasks.cancel_scope.cancel()
-    assert turns > 50
+    assert turns.count > 50
 
 
 async def test_a_client_that_is_gone_is_a_broken_stream(pair: tuple[ClientSocket, socket.socket]) -> None:

@@ -10,6 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from tests_support.exchange_parts import App, MemorySink, Pages, app_of, stream_of
+from tests_support.facts import counting_turns
 from workflow_server.http.messages import Request, Response
 from workflow_server.transports.exchange import PIECE, exchange
 from workflow_server.transports.lookout import UNWATCHED_SECONDS
@@ -123,19 +124,9 @@ async def test_a_source_of_nothing_does_not_hold_the_loop() -> None:
             self.pulls += 1
             return None if self.pulls > 10 else [b""]
 
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await anyio.lowlevel.checkpoint()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(count)
+    async with counting_turns() as turns:
         await exchange(app_of(stream_of(Noise([]))), GET, MemorySink())
-        tasks.cancel_scope.cancel()
-    assert turns >= 10
+    assert turns.count >= 10
 
 
 async def test_a_client_that_leaves_cancels_the_waiting_answer() -> None:
