@@ -34,12 +34,17 @@ if (pyenv := Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "version
     kept = sorted((folder.name for folder in pyenv.glob("3.*")), key=lambda name: not name.startswith(f"{HOME}."))
     os.environ.setdefault("PYENV_VERSION", ":".join(kept))
 
-ALONE = ("tests/page/test_page_speed.py", "tests/server/test_sqlite_health.py")
-"""Tests of how fast something is while something else goes on. They come last, when nothing else runs."""
+ALONE = "tests/page/test_page_speed.py"
+"""Tests of how fast the page is. They come last, when nothing else runs."""
+
+QUIET = "tests/server/test_sqlite_health.py"
+"""Tests that mostly wait, and look how soon others are answered meanwhile: one for each processor."""
 
 ONCE = (
-    *ALONE,
+    ALONE,
+    QUIET,
     "tests/client/test_client_page.py",
+    "tests/client/test_command.py",
     "tests/client/test_guide.py",
     "tests/durability",
     "tests/interop",
@@ -47,15 +52,20 @@ ONCE = (
     "tests/packaging",
     "tests/page",
     "tests/parity",
+    "tests/server/test_process.py",
     "tests/server/test_sqlite_troubles.py",
     "tests/stores/test_sqlite_processes.py",
     "tests/test_bench.py",
     "tests/test_ci_skips.py",
+    "tests/test_cli.py",
     "tests/test_docs.py",
     "tests/test_examples.py",
+    "tests/test_import_names.py",
     "tests/test_layers.py",
     "tests/test_readme.py",
     "tests/testing/test_survive_crashes.py",
+    "tests/transports/test_asgi_signals.py",
+    "tests/transports/test_signals.py",
 )
 """Tests of what is outside the interpreter (crashes, disks, other programs, a browser, programs shown to people, this
 project's own tools): one Python is enough."""
@@ -71,7 +81,9 @@ LOWEST = (
 """The lower bounds in pyproject.toml."""
 
 
-SPREAD = (f"--numprocesses={2 * (os.cpu_count() or 1)}", "--dist=loadfile", "--no-loadscope-reorder")
+PROCESSORS = os.cpu_count() or 1
+
+SPREAD = (f"--numprocesses={2 * PROCESSORS}", "--dist=loadfile", "--no-loadscope-reorder")
 """Two processes for each processor, because every other test waits for something. The tests of a file stay together:
 they share what is slow to make. Files begin in the order of tests/conftest.py."""
 
@@ -94,9 +106,10 @@ def without(files: Sequence[str]) -> list[str]:
 def everything(session: nox.Session, *python: str) -> None:
     """Run all tests, or what was asked for."""
     asked = session.posargs
-    session.run(*python, "-m", "pytest", *SPREAD, *(asked or without(ALONE)))
+    session.run(*python, "-m", "pytest", *SPREAD, *(asked or without((ALONE, QUIET))))
     if not asked:
-        session.run(*python, "-m", "pytest", *ALONE)
+        session.run(*python, "-m", "pytest", f"--numprocesses={PROCESSORS}", QUIET)
+        session.run(*python, "-m", "pytest", ALONE)
 
 
 @nox.session(python=PYTHONS)
@@ -148,6 +161,13 @@ def interop(session: nox.Session) -> None:
     """Do other people's programs get along with it, and does it behave as the peer does?"""
     install(session, ".[dev]")
     pytest(session, "tests/interop", "tests/parity")
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """Does what is exhaustive or random also hold when it is played for much longer? Some minutes."""
+    install(session, ".[dev]")
+    pytest(session, "--long", "tests/durability", "tests/neighbours/test_beside_peers_page.py")
 
 
 @nox.session

@@ -41,6 +41,16 @@ async def virtual_clock(anyio_backend: Any) -> None:
     follow_virtual_time()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="play what is exhaustive or random for much longer")
+
+
+@pytest.fixture(scope="session")
+def long_form(pytestconfig: pytest.Config) -> bool:
+    """Tell whether there is time for much more of the same."""
+    return bool(pytestconfig.getoption("--long"))
+
+
 # ------------------------------------------------------------------------------------------- several processes (xdist)
 
 LONG = ("durability", "page", "packaging", "interop", "neighbours", "stores", "client", "server", "transports")

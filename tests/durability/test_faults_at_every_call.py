@@ -8,7 +8,6 @@ were told must be there in the end, once, and every run finishes.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, get_args
@@ -291,15 +290,15 @@ async def said(store: FaultyStore, client: Client, where: str) -> list[tuple[str
 
 @pytest.mark.parametrize("name", list(CASES))
 async def test_a_fault_at_any_call_loses_and_repeats_nothing(
-    name: str, caplog: pytest.LogCaptureFixture, anyio_backend_name: str
+    name: str, caplog: pytest.LogCaptureFixture, anyio_backend_name: str, long_form: bool
 ) -> None:
-    """Each fault is played on one of the loops; with FAULTS=all in the environment, on both."""
+    """Each fault is played on one of the loops; in the long form, on both."""
     caplog.set_level("CRITICAL", "workflow_server")  # a store that fails is logged
     whole, *clients = await play(name, None)
     undisturbed = [await said(whole, client, "undisturbed") for client in clients]
     assert {"start", "commit", "load", "unfinished", "next_due", "handler", "events"} <= set(whole.calls)
     faults = [Fault(kind, number) for number, kind in product(range(len(whole.calls)), get_args(Kind))]
-    if os.environ.get("FAULTS") != "all":
+    if not long_form:
         faults = [
             fault for place, fault in enumerate(faults) if (place + fault.at) % 2 == (anyio_backend_name == "trio")
         ]

@@ -1,6 +1,7 @@
 """This page and that of llama-agents-server side by side, on one server, in one browser.
 
-`nox -s neighbours -- -k beside -s -n0` prints the table. That page is given a minute to show ten thousand events.
+`nox -s long -- -k beside -s -n0` prints the table, of ten thousand events; that page is given a minute to show them.
+In the short form there are a thousand.
 """
 
 from __future__ import annotations
@@ -30,12 +31,11 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 __all__ = ["built"]
 pytestmark = [pytest.mark.neighbours, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
-EVENTS = 10_000
 PATIENCE = 60.0
 
 
 class Wanted(StartEvent):
-    count: int = EVENTS
+    count: int = 1000
 
 
 class Tick(Event):
@@ -118,32 +118,33 @@ def counted(count: Locator) -> int:
     return int(found[0].replace(",", "")) if found else 0
 
 
-def followed(count: Locator) -> tuple[int, float]:
+def followed(count: Locator, events: int) -> tuple[int, float]:
     """Return how many events a page shows of a run that goes on, and after how long: when it shows all, or a minute."""
     began = time.monotonic()
-    while (seen := counted(count)) < EVENTS and time.monotonic() - began < PATIENCE:
+    while (seen := counted(count)) < events and time.monotonic() - began < PATIENCE:
         count.page.wait_for_timeout(250)
     return seen, round(time.monotonic() - began, 1)
 
 
-def ours(browser: Browser, address: str) -> Figures:
+def ours(browser: Browser, address: str, events: int) -> Figures:
     figures = weighed(sorted((CHECKOUT / "ui_dist").iterdir()))
     page = opened(browser, address, figures)
     figures.usable = usable(page, f"{address}/", page.locator(".workflows a"))
     page.locator(".workflows a").click()
+    page.get_by_label("count").fill(str(events))
     page.get_by_role("button", name="Start run").click()
     page.get_by_role("tab", name="Events").click()
     count = page.locator(".events .count")
-    figures.events_seen, figures.seconds_until_then = followed(count)
+    figures.events_seen, figures.seconds_until_then = followed(count, events)
     page.reload()
     expect(page.get_by_role("region", name="Outcome")).to_contain_text("through", timeout=60_000)
-    expect(count).to_have_text(f"{EVENTS + 1:,}", timeout=60_000)
+    expect(count).to_have_text(f"{events + 1:,}", timeout=60_000)
     figures.events_of_a_finished_run = counted(count)
     page.close()
     return figures
 
 
-def theirs(browser: Browser, address: str, built: Path) -> Figures:
+def theirs(browser: Browser, address: str, built: Path, events: int) -> Figures:
     figures = weighed(sorted(built.iterdir()))
     page = opened(browser, address, figures)
     show(page, HTML, built)
@@ -151,10 +152,10 @@ def theirs(browser: Browser, address: str, built: Path) -> Figures:
     figures.usable = usable(page, f"{address}/peers/page", choice)
     choice.click()
     page.get_by_role("option", name="many").click()
-    page.get_by_label("Count").fill(str(EVENTS))
+    page.get_by_label("Count").fill(str(events))
     page.get_by_role("button", name="Run Workflow").click()
     count = page.get_by_text(re.compile(r"Event Stream \(\d+\)"))
-    figures.events_seen, figures.seconds_until_then = followed(count)
+    figures.events_seen, figures.seconds_until_then = followed(count, events)
     page.close()
     again = opened(browser, address, figures)
     show(again, HTML, built)
@@ -167,13 +168,14 @@ def theirs(browser: Browser, address: str, built: Path) -> Figures:
     return figures
 
 
-def test_beside_the_page_of_the_peer(browser: Browser, address: str, built: Path) -> None:
+def test_beside_the_page_of_the_peer(browser: Browser, address: str, built: Path, long_form: bool) -> None:
     """Smaller, sooner usable, with all events of running and of finished runs, and without other hosts."""
-    here, there = ours(browser, address), theirs(browser, address, built)
+    events = 10_000 if long_form else 1000
+    here, there = ours(browser, address, events), theirs(browser, address, built, events)
     for name, value in asdict(here).items():
         print(f"{name.replace('_', ' '):26} {value!s:>24} {asdict(there)[name]!s:>44}")
     assert here.kilobytes < there.kilobytes
     assert here.usable < there.usable
     assert here.other_hosts == set()
-    assert here.events_seen == here.events_of_a_finished_run == EVENTS + 1
+    assert here.events_seen == here.events_of_a_finished_run == events + 1
     assert here.seconds_until_then <= there.seconds_until_then

@@ -69,7 +69,7 @@ def test_ten_thousand_events(visitor: Visitor, view: str) -> None:
     handler_id = visitor.run("many" if events else "crowd", wait=True, count=10_000 if events else 3_400)
     browser = visitor.page.context.browser
     assert browser is not None
-    browser.start_tracing(page=visitor.page, categories=["toplevel", "disabled-by-default-devtools.timeline"])
+    browser.start_tracing(page=visitor.page, categories=["toplevel"])
     visitor.look(handler_id, view)
     expect(visitor.outcome.locator("pre")).to_have_text("0")
     found = visitor.page.locator(f".{view} .count")

@@ -1,6 +1,6 @@
 """Whatever the SQLite file waits for, the server answers at once.
 
-Nothing else may run beside these tests: `nox` runs them last.
+Nothing that computes may run beside these tests: `nox` runs them apart, one for each processor.
 """
 
 from __future__ import annotations
