@@ -83,8 +83,8 @@ LOWEST = (
 
 PROCESSORS = os.cpu_count() or 1
 
-SPREAD = (f"--numprocesses={2 * PROCESSORS}", "--dist=loadfile", "--no-loadscope-reorder")
-"""Two processes for each processor, because every other test waits for something. The tests of a file stay together:
+SPREAD = (f"--numprocesses={3 * PROCESSORS}", "--dist=loadfile", "--no-loadscope-reorder")
+"""Three processes for each processor, because every other test waits for something. The tests of a file stay together:
 they share what is slow to make. Files begin in the order of tests/conftest.py."""
 
 

@@ -17,6 +17,8 @@ from crash.guide import LooksThere, Verbatim
 from crash.harness import Harness
 
 pytestmark = pytest.mark.crash
+KILLS, GUIDE_ROUNDS = 21, 3
+"""Together at least fifty kills: of the mix on each loop, and one or more in each round of the guide's program."""
 
 
 @pytest.fixture
@@ -32,14 +34,14 @@ def test_what_clients_were_told_holds_however_often_the_server_is_killed(backend
     if backend == "trio":
         pytest.importorskip("trio", reason="trio is not installed")
     harness = Harness(folder, int(time.time()), backend, players=6)
-    harness.run(18)
+    harness.run(KILLS)
     assert harness.figures.runs.total() >= 10
-    assert harness.figures.kills.total() == 18
+    assert harness.figures.kills.total() == KILLS
 
 
 def test_the_guides_program_tells_of_every_item_that_it_committed_before_ctrl_c(folder: Path) -> None:
-    Verbatim(folder, int(time.time())).run(5)
+    Verbatim(folder, int(time.time())).run(GUIDE_ROUNDS)
 
 
 def test_the_guides_program_with_its_check_mended_repeats_no_item(folder: Path) -> None:
-    LooksThere(folder, int(time.time())).run(5)
+    LooksThere(folder, int(time.time())).run(GUIDE_ROUNDS)

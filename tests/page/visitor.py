@@ -57,9 +57,24 @@ class Visitor:
         self.address = address
         self.complaints: list[str] = []
         self.allowed: list[tuple[str, int]] = [(r"/handlers/\w+$", 500)]
-        page.on("request", self._requested)
-        page.on("console", self._said)
-        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        self._heard: dict[Any, Callable[[Any], None]] = {
+            "request": self._requested,
+            "console": self._said,
+            "pageerror": lambda error: self.complaints.append(f"uncaught: {error}"),
+        }
+        for event, listener in self._heard.items():
+            page.on(event, listener)
+
+    def leave(self) -> None:
+        """Leave the tab to the next visitor, without a trace."""
+        if self.page.url.startswith("http"):
+            self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        self.page.goto("about:blank")
+        for other in self.page.context.pages:
+            if other is not self.page:
+                other.close()
+        for event, listener in self._heard.items():
+            self.page.remove_listener(event, listener)
 
     def go(self, hash: str = "") -> None:
         """Open the page at `hash`."""
