@@ -102,7 +102,7 @@ def test_it_serves_where_it_is_told(calls: Calls, tmp_path: Path, capsys: pytest
 def test_threads_take_turns_quickly_in_a_process_of_its_own(calls: Calls, tmp_path: Path) -> None:
     usual = sys.getswitchinterval()
     assert cli.main([write(tmp_path, PROGRAM)]) == 0
-    assert sys.getswitchinterval() == pytest.approx(0.0005) != usual
+    assert sys.getswitchinterval() == pytest.approx(0.0001) != usual
 
 
 def test_places_it_is_not_told_are_the_servers_to_choose(calls: Calls, tmp_path: Path) -> None:

@@ -34,9 +34,11 @@ from workflow_server.server import WorkflowServer
 _PROGRAM = "workflow-server"
 _INTERRUPTED = 130  # what shells report for a program that Ctrl+C ended
 _WANTED_FILES = 65_536
-_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS = 0.0001
 """After which a thread that computes lets others run, instead of 5 ms: the store's threads wait behind a busy loop, and
-the loop behind steps that are plain functions. It is the whole process's, so only one of our own may have it."""
+the loop behind steps that are plain functions. Shorter than a turn of a busy loop, which lets go of the interpreter for
+a moment when it polls, too short for others to take it, and begins their waiting anew with that. It is the whole
+process's, so only one of our own may have it."""
 _COMMANDS = ("run", "list", "show", "events", "send", "cancel")
 """First words that ask a running server; any other names a file to serve."""
 _IMPORT_NAMES = ("workflows", "llama_agents")
