@@ -67,8 +67,8 @@ ONCE = (
     "tests/transports/test_asgi_signals.py",
     "tests/transports/test_signals.py",
 )
-"""Tests of what is outside the interpreter (crashes, disks, other programs, a browser, programs shown to people, this
-project's own tools): one Python is enough."""
+"""Tests of what is outside the interpreter (processes, crashes, disks, other programs, a browser, programs shown to
+people, this project's own tools): one Python is enough."""
 
 LOWEST = (
     "h11==0.16.*",

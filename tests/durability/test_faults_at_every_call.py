@@ -1,4 +1,5 @@
-"""A fault at every call of the store in turn: it fails once, is out for a while, does it but says it failed, is slow.
+"""A fault at every call of the store in turn: it fails once, is out for a while or until the process ends, does it but
+says it failed, is slow.
 
 A script of clients and two processes (the first is stopped in the middle of everything) is played once to count the
 calls, and then once for each call and each kind of fault. Clients speak HTTP and note what they are told; whatever they
@@ -297,11 +298,11 @@ async def test_a_fault_at_any_call_loses_and_repeats_nothing(
     whole, *clients = await play(name, None)
     undisturbed = [await said(whole, client, "undisturbed") for client in clients]
     assert {"start", "commit", "load", "unfinished", "next_due", "handler", "events"} <= set(whole.calls)
-    faults = [Fault(kind, number) for number, kind in product(range(len(whole.calls)), get_args(Kind))]
-    if not long_form:
-        faults = [
-            fault for place, fault in enumerate(faults) if (place + fault.at) % 2 == (anyio_backend_name == "trio")
-        ]
+    faults = [
+        Fault(kind, number)
+        for number, (place, kind) in product(range(len(whole.calls)), enumerate(get_args(Kind)))
+        if long_form or (number + place) % 2 == (anyio_backend_name == "trio")
+    ]
     for fault in faults:
         where = f"{fault}, {whole.calls[fault.at]}"
         with played(where), anyio.fail_after(1000):

@@ -13,7 +13,7 @@ from workflow_server.errors import StoreUnavailable
 from workflow_server.stores.base import AbstractWorkflowStore
 from workflow_server.testing.durable_store import DurableStore
 
-Kind = Literal["once", "outage", "unsaid", "slow"]
+Kind = Literal["once", "outage", "always", "unsaid", "slow"]
 
 OUTAGE_SECONDS = 7.0
 SLOW_SECONDS = 4.0
@@ -21,7 +21,8 @@ SLOW_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to call number `at`: it fails, it and all for a while fail, it is done but fails, or it is slow."""
+    """What happens to call number `at`: it fails, it and all for a while fail, it and all until the process ends, it is
+    done but fails, or it is slow."""
 
     kind: Kind
     at: int
@@ -50,6 +51,7 @@ class FaultyStore(AbstractWorkflowStore):
         self.calls: list[str] = []
         """Names of the methods that were called."""
         self._out_until: float | None = None
+        self._out = False
 
     async def call(self, name: str, *arguments: Any, **options: Any) -> Any:
         """Have the disk do what is asked, or not."""
@@ -60,7 +62,11 @@ class FaultyStore(AbstractWorkflowStore):
         kind = fault.kind if fault is not None and hit else None
         if kind == "outage":
             self._out_until = anyio.current_time() + OUTAGE_SECONDS
-        if kind == "once" or (self._out_until is not None and anyio.current_time() < self._out_until):
+        if name == "start":
+            self._out = False  # another process
+        if kind == "always":
+            self._out = True
+        if kind == "once" or self._out or (self._out_until is not None and anyio.current_time() < self._out_until):
             raise StoreUnavailable(f"the cable came loose at {name}")
         if kind == "slow":
             await anyio.sleep(SLOW_SECONDS)
