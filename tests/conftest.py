@@ -53,15 +53,15 @@ def long_form(pytestconfig: pytest.Config) -> bool:
 
 # ------------------------------------------------------------------------------------------- several processes (xdist)
 
-LONG = ("durability", "page", "packaging", "interop", "neighbours", "stores", "client", "server", "transports")
+SLOWEST = ("durability", "page", "packaging", "interop", "neighbours", "stores", "client", "server", "transports")
 """Folders whose files take longest. Their tests come first, so that no process is left alone with one in the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {name: place for place, name in enumerate(LONG)}
+    places = {name: place for place, name in enumerate(SLOWEST)}
 
     def order(item: pytest.Item) -> tuple[int, Path]:
-        return places.get(item.path.parent.name, len(LONG)), item.path
+        return places.get(item.path.parent.name, len(SLOWEST)), item.path
 
     items.sort(key=order)  # which leaves the tests of a file in their order
 

@@ -22,7 +22,7 @@ from workflow_server.testing.durable_store import DurableStore
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("virtual_clock")]
 
-SEEDS, MANY_SEEDS = range(500), range(5000)
+HISTORIES, MANY_HISTORIES = 500, 5000
 
 
 class BadCable(FaultyStore):
@@ -103,8 +103,8 @@ async def test_every_history_ends_well(part: int, caplog: pytest.LogCaptureFixtu
     caplog.set_level("CRITICAL", "workflow_server")  # a store that fails is logged, and fails often here
     undisturbed = {name: await said_undisturbed(name) for name in WORKFLOWS}
     asked = os.environ.get("PLAY_SEED")
-    seeds = MANY_SEEDS if long_form else SEEDS
-    for seed in seeds[part::5] if asked is None else [int(asked)]:
+    seeds = range(MANY_HISTORIES if long_form else HISTORIES) if asked is None else [int(asked)]
+    for seed in seeds[part::5]:
         with played(f"seed {seed}"):
             await check_history(random.Random(seed), undisturbed)
 

@@ -70,9 +70,9 @@ class Revival:
         """How often the store has refused to write a run, by id."""
         self._again: dict[str, tuple[float, int]] = {}
         """Handlers to open again: at which loop time, and for the how manieth time."""
-        self._cursor: str | None = None
-        self._order = count()
-        self._all_queued = False
+        self._cursor: str | None = None  # of the next page of what was awake when the server stopped
+        self._order = count()  # in which that started
+        self._all_queued = False  # after its last page
         self._placed: deque[str] = deque()
         """Handlers that have a place in memory and must be loaded."""
         self._more_placed = anyio.Event()
