@@ -22,7 +22,7 @@ from workflow_server.testing.durable_store import DurableStore
 
 pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("virtual_clock")]
 
-HISTORIES, MANY_HISTORIES = 500, 5000
+HISTORIES, MANY_HISTORIES = 1000, 5000
 
 
 class BadCable(FaultyStore):
