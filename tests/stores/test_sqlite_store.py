@@ -417,6 +417,24 @@ async def test_the_log_stays_bounded_while_readers_follow_each_other_closely(
     assert limit < largest < 5 * limit
 
 
+async def test_the_log_has_its_length_before_commits_need_it(store: SqliteWorkflowStore) -> None:
+    """For a commit that makes the file longer takes longer itself."""
+    store = await reopened(store, synchronous="FULL")
+    await until(lambda: log_size(store) > 1000 * 4096)
+    length, database = log_size(store), store.path.stat().st_size
+    batch = first()
+    await put(store, batch)
+    await work(store, batch, 100)
+    assert (log_size(store), store.path.stat().st_size) == (length, database)
+    await store.close()
+
+
+async def test_the_log_is_left_as_it_is_where_no_commit_waits_for_the_disk(store: SqliteWorkflowStore) -> None:
+    await put(store, first())
+    await anyio.sleep(4 * threads.MOMENT_SECONDS)
+    assert 0 < log_size(store) < 300_000
+
+
 # What is kept
 
 

@@ -20,8 +20,12 @@ from workflow_server.runtime.loop import LoopPort
 class Desk(Protocol):
     """What a thread works with: its own connection, made when it is first needed."""
 
-    def tidy(self) -> None:
-        """Do what can wait until nobody waits for it; called after each job and now and then. It must not raise."""
+    def tidy(self, *, quiet: bool) -> None:
+        """Do what can wait until nobody waits for it. It must not raise.
+
+        Args:
+            quiet: Whether there has been nothing to do for a moment; else a job has just been done.
+        """
         ...
 
     def close(self) -> None:
@@ -32,8 +36,11 @@ class Desk(Protocol):
 D = TypeVar("D", bound=Desk)
 T = TypeVar("T")
 
+MOMENT_SECONDS = 0.05
+"""Without work, a thread tidies up after so long…"""
+
 QUIET_SECONDS = 60.0
-"""Without work, a thread tidies up that often."""
+"""…and again that often."""
 
 
 class DatabaseThreads(Generic[D]):
@@ -86,16 +93,19 @@ class DatabaseThreads(Generic[D]):
             self._port.call_threadsafe(news)
 
     def _work(self, desk: D) -> None:
+        patience = MOMENT_SECONDS
         while True:
             try:
-                job = self._jobs.get(timeout=QUIET_SECONDS)
+                job = self._jobs.get(timeout=patience)
             except Empty:
-                desk.tidy()
+                desk.tidy(quiet=True)
+                patience = QUIET_SECONDS
                 continue
             if job is None:
                 break
             job(desk)
-            desk.tidy()
+            desk.tidy(quiet=False)
+            patience = MOMENT_SECONDS
         desk.close()
         self._tell(self._left)
 

@@ -7,12 +7,17 @@ transaction, and that one alone is refused.
 The write-ahead log is bounded: SQLite copies it into the database every thousand pages and begins anew, if no reader
 is looking at that moment. When that failed long enough for the log to grow beyond a limit, the writer waits a moment
 for readers to finish. One that another program keeps open for hours can't be helped; when it ends, the log shrinks.
+
+Nor is the log short for long. A commit that makes its file longer has to wait for the file system's own log, too, and
+takes half as long again. So the writer gives it those thousand pages in the first quiet moment, by a transaction that
+it takes back.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -35,6 +40,9 @@ Synchronous = Literal["FULL", "NORMAL"]
 
 START_SECONDS = 30.0
 """How long a start waits for another program's lock; nobody tries it again."""
+
+LOG_START = 1040 * 4120
+"""Bytes that the write-ahead log soon has: for SQLite's thousand pages of 4 KiB, each with its header, and some more."""
 
 LOG_LIMIT = 64 << 20
 """Bytes of the write-ahead log beyond which the writer waits for readers."""
@@ -222,8 +230,8 @@ class Writer:
 
     # Keeping house
 
-    def tidy(self) -> None:
-        """Shorten the log if it is long, and remove what is no longer kept of what is over."""
+    def tidy(self, *, quiet: bool) -> None:
+        """Shorten the log if it is long, lengthen it if it is short, and remove what is no longer kept."""
         if self._connection is None:
             return
         try:
@@ -235,11 +243,34 @@ class Writer:
                 self.delete(surplus.handlers)
             if surplus.earlier:
                 self._delete_earlier(surplus.earlier)
+            if quiet and self._synchronous == "FULL":
+                self._lengthen_log(self._connection)
         except (OSError, sqlite3.Error, StoreError):
             log.debug("The database %s could not be tidied", self.path, exc_info=True)
 
+    def _lengthen_log(self, connection: sqlite3.Connection) -> None:
+        """Give the log the length that it will have anyhow; see the module."""
+        log_file = self._log_file()
+        missing = min(LOG_START, self.log_limit) - log_file.stat().st_size
+        if missing <= 0:
+            return
+        cached = connection.execute("PRAGMA cache_size").fetchone()[0]
+        connection.execute("PRAGMA cache_size = 10")  # pages; what is beyond goes to the log before any commit
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("CREATE TABLE padding (bytes)")
+            connection.execute("INSERT INTO padding VALUES (zeroblob(?))", (missing,))
+        finally:
+            connection.rollback()
+            connection.execute(f"PRAGMA cache_size = {cached}")
+        with log_file.open("r+b") as file:
+            os.fsync(file.fileno())
+
+    def _log_file(self) -> Path:
+        return Path(f"{self.path.resolve()}-wal")
+
     def _bound_log(self, connection: sqlite3.Connection) -> None:
-        size = Path(f"{self.path.resolve()}-wal").stat().st_size
+        size = self._log_file().stat().st_size
         if size <= self.log_limit or time.monotonic() < self._next_wait:
             return
         connection.execute(f"PRAGMA busy_timeout = {round(LOG_PATIENCE * 1000)}")
