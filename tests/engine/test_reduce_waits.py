@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests_support.engine_play import Job, Note, Play, PoliteReply, Question, Reply, takes
 from workflow_server.engine.inputs import Misdirected, Sent, Unwanted, WaitName
 from workflow_server.engine.message import message_of
+from workflow_server.engine.parts import encode_part
 from workflow_server.engine.state import ItemPhase
 from workflow_server.events import StartEvent, StopEvent
 from workflow_server.wire.records import IdempotencyKey
@@ -120,6 +123,15 @@ def test_requirements() -> None:
     assert play.send(Reply(n=3)) == ["unhandled Reply idle", "idle"]
     assert play.send(Reply(who="ann", n=4)) == ["unhandled Reply idle", "idle"]
     assert play.send(Reply(who="ann", n=3)) == ["R work 0 Job"]
+
+
+def test_a_requirement_may_hold_half_a_surrogate_pair() -> None:
+    """As a file name may. JSON has an escape for it, UTF-8 has no bytes."""
+    play = played()
+    play.waits(1, who="\udcff")
+    stored = encode_part(next(iter(play.run.waits.values())))
+    assert json.loads(stored)["requirements"] == {"who": "\udcff"}
+    assert play.send(Reply(who="\udcff")) == ["R work 0 Job"]
 
 
 def test_an_event_lacks_a_required_attribute() -> None:

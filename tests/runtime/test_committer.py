@@ -234,6 +234,89 @@ def test_cancelling_by_asyncios_own_means_stops_nothing() -> None:
     asyncio.run(main())
 
 
+# Steps that follow each other
+
+
+class Doubled(Event):
+    n: int
+
+
+class Doubles(Workflow):
+    """Doubles two numbers side by side, each when it is told to, and notes in which task."""
+
+    def __init__(self) -> None:
+        super().__init__(disable_validation=True)
+        self.may_double = {1: anyio.Event(), 2: anyio.Event()}
+        self.seen: list[str] = []
+        self.tasks: dict[int, list[int]] = {1: [], 2: []}
+
+    @step
+    async def go(self, ev: StartEvent, ctx: Context) -> None:
+        for n in (1, 2):
+            ctx.send_event(Job(n=n))
+
+    @step
+    async def double(self, ev: Job) -> Doubled:
+        await self.may_double[ev.n].wait()
+        self.tasks[ev.n].append(anyio.get_current_task().id)
+        return Doubled(n=ev.n)
+
+    @step
+    async def tell(self, ev: Doubled) -> StopEvent | None:
+        self.tasks[ev.n].append(anyio.get_current_task().id)
+        self.seen.append(f"doubled {ev.n}")
+        return None
+
+
+async def test_a_step_follows_once_its_own_commit_is_done(store: SlowStore) -> None:
+    server, workflow = Server(store), Doubles()
+    run = server.start(workflow)
+    await until(lambda: len(run.runner.executions) == 2)
+    await anyio.wait_all_tasks_blocked()
+    store.shut()
+    for n in (1, 2):
+        workflow.may_double[n].set()
+        await anyio.wait_all_tasks_blocked()
+    assert workflow.seen == []
+    store.open()
+    store.shut()
+    await anyio.wait_all_tasks_blocked()
+    assert workflow.seen == ["doubled 1"], "the other one's commit is under way"
+    store.open()
+    await until(lambda: workflow.seen == ["doubled 1", "doubled 2"])
+    await run.runner.cancel(1)
+
+
+async def test_a_chain_of_stored_steps_is_executed_by_one_task(store: SlowStore) -> None:
+    server, workflow = Server(store), Doubles()
+    run = server.start(workflow)
+    for n in (1, 2):
+        workflow.may_double[n].set()
+        await until(lambda n=n: len(workflow.tasks[n]) == 2)
+    assert [len(set(tasks)) for tasks in workflow.tasks.values()] == [1, 1]
+    await run.runner.cancel(1)
+
+
+async def test_no_task_is_left_of_a_run_that_is_dropped_between_steps(store: SlowStore) -> None:
+    server = Server(store)
+
+    async def tasks_after(verdict: Verdict) -> int:
+        workflow = Doubles()
+        run = server.start(workflow, verdict)
+        await until(lambda: len(run.runner.executions) == 2)
+        store.refusals[verdict] = verdict
+        for event in workflow.may_double.values():
+            event.set()
+        await until(lambda: len(workflow.seen) == 2 or run.runner.dropped)
+        assert run.runner.dropped is (verdict is Verdict.STALE)
+        if not run.runner.dropped:
+            await run.runner.cancel(1)
+        await anyio.wait_all_tasks_blocked()
+        return len(anyio.get_running_tasks())
+
+    assert await tasks_after(Verdict.DONE) == await tasks_after(Verdict.STALE)
+
+
 # Groups
 
 

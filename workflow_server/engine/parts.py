@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from workflow_server.engine.inputs import Answer, Failure
 from workflow_server.engine.loading import LoadError, check_part, derive
 from workflow_server.engine.message import Message
@@ -52,9 +54,9 @@ def encode_part(part: Part, dump: Dump = Event.model_dump_json) -> str:
                 else f"[{','.join(encode_message(one, dump) for one in completed)}]",
             )
         case Utterance():
-            return json.dumps({"item": part.item, "place": part.place, "digest": part.digest})
+            return _text({"item": part.item, "place": part.place, "digest": part.digest})
         case Stream():
-            return json.dumps(
+            return _text(
                 {
                     "step": part.step,
                     "place": part.place,
@@ -123,7 +125,7 @@ def _requirements(wait: Wait) -> Any:
 
 def encode_head(run: Run) -> str:
     """Return what a run has beside its parts, as JSON text; a run that has ended is not loaded again."""
-    return json.dumps(
+    return _text(
         {
             "started": run.started,
             "next_item": run.next_item,
@@ -134,10 +136,19 @@ def encode_head(run: Run) -> str:
     )
 
 
+def _text(fields: dict[str, Any]) -> str:
+    """Return a JSON object of `fields`."""
+    try:
+        return to_json(fields).decode()
+    except PydanticSerializationError:
+        # Half of a surrogate pair, in what a wait requires: UTF-8 has no bytes for it, JSON has an escape.
+        return json.dumps(fields)
+
+
 def _splice(fields: dict[str, Any], **texts: str) -> str:
     """Return a JSON object of `fields` and of `texts`, which are JSON already."""
     added = "".join(f',"{name}":{text}' for name, text in texts.items())
-    return json.dumps(fields)[:-1] + added + "}"
+    return _text(fields)[:-1] + added + "}"
 
 
 def encode_message(message: Message | None, dump: Dump = Event.model_dump_json) -> str:

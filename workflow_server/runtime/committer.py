@@ -13,6 +13,7 @@ import logging
 from typing import Protocol
 
 import anyio
+import anyio.lowlevel
 
 from workflow_server.observation import Committed, observers, tell
 from workflow_server.runtime.host import Host
@@ -88,6 +89,8 @@ class Committer:
                 verdicts = await self._write_watched([batch for _, batch in group]) if group else []
                 for (journal, batch), verdict in zip(group, verdicts, strict=True):
                     self._conclude(journal, batch, verdict)
+                if not self._marked:
+                    await anyio.lowlevel.checkpoint()  # which is long enough for a short step that follows
         finally:
             self._writing = False
             if self._rest is not None:

@@ -23,6 +23,11 @@ class Journal(Protocol):
     encodes: bool
     """Whether events and state must become JSON when they enter the run."""
 
+    @property
+    def pending(self) -> bool:
+        """Whether something is not committed yet."""
+        ...
+
     def take(self, reaction: Reaction) -> None:
         """Take a reaction; its effects are performed once it is committed."""
         ...
@@ -48,6 +53,7 @@ class LiveJournal:
     """
 
     encodes = False
+    pending = False
 
     def __init__(self, perform: Callable[[Sequence[Effect]], None]) -> None:
         self._perform: Callable[[Sequence[Effect]], None] | None = perform

@@ -1,19 +1,16 @@
 """The runner: one run alive in memory.
 
 It turns what happens (a step returns, an event is sent, an alarm rings) into inputs, has the engine reduce each,
-hands the reaction to the journal, and performs the effects when the journal says so. Steps are executed by workers: a
-worker whose step returns goes on with the next one that is ready, so that a chain of steps costs one task and not many.
+hands the reaction to the journal, and performs the effects when the journal says so. Steps are executed by workers.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from typing import Any, assert_never
 
 import anyio
-import anyio.lowlevel
 
 from workflow_server.engine.effects import Effect, EndRun, LogIgnored, ResumeStep, StartStep
 from workflow_server.engine.inputs import (
@@ -43,11 +40,8 @@ from workflow_server.runtime.state_store import InMemoryStateStore
 from workflow_server.runtime.stir import Stir
 from workflow_server.runtime.timers import RunTimers
 from workflow_server.runtime.verbose import tell, warn_ignored
+from workflow_server.runtime.workers import Workers
 
-STEPS_PER_TURN = 16
-"""A worker lets others run after so many steps…"""
-SECONDS_PER_TURN = 0.001
-"""…or after so many seconds."""
 UNWINDING_SECONDS = 5.0
 """How long a step of a run that is over is asked to stop before it is left to itself."""
 
@@ -88,8 +82,7 @@ class Runner:
         """Whether it waits for its turn among the runs of its workflow."""
         self._stir = Stir()
         self.variables = copy_context()
-        self._ready: deque[StartStep] = deque()
-        self._worker_is_free = False
+        self._workers = Workers(host)
         self._mercy_alarm: Alarm | None = None
 
     # Inputs
@@ -163,7 +156,7 @@ class Runner:
     def hold(self) -> None:
         """Start no further step."""
         self._held = True
-        self._ready.clear()
+        self._workers.clear()
 
     async def wind_down(self) -> None:
         """Wait until no step executes but such as wait for events."""
@@ -179,11 +172,7 @@ class Runner:
                 case StartStep() if self._held or self.queued:
                     pass  # a queued run was loaded, and starts whatever has work when it is its turn
                 case StartStep():
-                    self._ready.append(effect)
-                    if self._worker_is_free:
-                        self._worker_is_free = False
-                    else:
-                        self.host.port.spawn(self._work)
+                    self._workers.add(effect, self)
                 case ResumeStep():
                     execution = self.executions.get(effect.execution.item)
                     if execution is not None and execution.id == effect.execution:
@@ -194,6 +183,7 @@ class Runner:
                     warn_ignored(effect)
                 case _:
                     assert_never(effect)
+        self._workers.wake()
 
     def _end(self) -> None:
         self.silence()
@@ -208,7 +198,7 @@ class Runner:
 
     def silence(self) -> None:
         """Stop all steps and alarms; nothing more comes from this runner."""
-        self._ready.clear()
+        self._workers.clear()
         self.timers.cancel()
         stopped, self.executions = self.executions, {}
         self._unwinding.update(stopped.values())
@@ -221,21 +211,13 @@ class Runner:
         for execution in self._unwinding:
             execution.abandon()
 
-    # Workers
+    # Steps
 
-    async def _work(self) -> None:
-        worker, turn_began, steps = Worker(self.host.new_scope), self.host.port.now(), 0
-        with worker.scope, worker.mercy:
-            while self._ready and await self._execute(self._ready.popleft(), worker):
-                steps += 1
-                if steps >= STEPS_PER_TURN or self.host.port.now() - turn_began > SECONDS_PER_TURN:
-                    await anyio.lowlevel.checkpoint()
-                    turn_began, steps = self.host.port.now(), 0
-        if self._ready:
-            # The last step left a cancellation behind in this task: it must not hit the next one.
-            self.host.port.spawn(self._work)
+    def more_may_follow(self) -> bool:
+        """Tell whether something is being committed that steps may follow from."""
+        return self.journal.pending and not self.ended.is_set()
 
-    async def _execute(self, start: StartStep, worker: Worker) -> bool:
+    async def execute(self, start: StartStep, worker: Worker) -> bool:
         """Execute a step and tell the engine how it ended; return whether this task is fit for another step."""
         execution = StepExecution(start, self.plan.definition.steps[start.step], self, worker)
         self.executions[start.execution.item] = execution
@@ -260,9 +242,9 @@ class Runner:
         if observers:
             watching.step_ended(variables, self.plan, self.host.clock(), execution, ended)
         if ended is not None:
-            self._worker_is_free = True
+            self._workers.coming += 1  # this one
             self.apply(ended)
-            self._worker_is_free = False
+            self._workers.coming -= 1
         return not (worker.stopped or self.host.port.cancellation_left())
 
     def wrote_state(self) -> None:

@@ -40,7 +40,7 @@ class Reader:
                     self.close()
                 raise
 
-    def tidy(self, *, quiet: bool) -> None:  # noqa: ARG002
+    def tidy(self, *, quiet: bool) -> None:
         """Do nothing: what a reader leaves behind is SQLite's cache of pages, which is small."""
 
     def close(self) -> None:

@@ -42,7 +42,7 @@ START_SECONDS = 30.0
 """How long a start waits for another program's lock; nobody tries it again."""
 
 LOG_START = 1040 * 4120
-"""Bytes that the write-ahead log soon has: for SQLite's thousand pages of 4 KiB, each with its header, and some more."""
+"""Bytes that the write-ahead log soon has: SQLite's thousand pages of 4 KiB, each with its header, and some more."""
 
 LOG_LIMIT = 64 << 20
 """Bytes of the write-ahead log beyond which the writer waits for readers."""

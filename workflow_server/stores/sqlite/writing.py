@@ -18,6 +18,8 @@ import json
 from collections.abc import Hashable, Mapping
 from typing import Any, Generic, TypeVar
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from workflow_server.stores.base import Batch
 from workflow_server.wire.records import EventRecord
 
@@ -219,12 +221,9 @@ def _keyed(changes: Mapping[str, str | None]) -> dict[str, str | None] | None:
     return dict(changes)
 
 
-_encoder = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
-
-
 def _json(row: list[Any]) -> str:
-    text = _encoder.encode(row)
-    if not text.isascii():
+    try:
+        return to_json(row).decode()
+    except PydanticSerializationError:
         # A lone surrogate, which UTF-8 has no bytes for: from a file name in an error, say.
-        text = text.encode("utf-8", "replace").decode()
-    return text
+        return json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode()
