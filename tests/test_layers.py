@@ -30,7 +30,7 @@ SAME_FLOOR: Mapping[str, tuple[str, ...]] = {
     # Floor 0 is a row of steps: each may use those before it.
     "naming": ("errors",),
     "events": ("errors", "naming"),
-    "observation": ("events",),
+    "observation": ("events", "valueclass"),
     "types": ("events",),
     "serializers": ("errors", "naming", "events"),
     "wire": ("errors", "valueclass", "naming", "events", "serializers"),

@@ -18,7 +18,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -30,6 +29,7 @@ import anyio
 
 from workflow_server.errors import ServerUsageError
 from workflow_server.server import WorkflowServer
+from workflow_server.valueclass import dataclass
 
 _PROGRAM = "workflow-server"
 _INTERRUPTED = 130  # what shells report for a program that Ctrl+C ended

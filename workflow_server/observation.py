@@ -22,11 +22,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
 from workflow_server.events import Event
+from workflow_server.valueclass import dataclass
 
 log = logging.getLogger("workflow_server")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast, get_args
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from workflow_server.api.routes import ROUTES, Route
+from workflow_server.valueclass import dataclass
 from workflow_server.wire.models import ErrorResponse
 from workflow_server.wire.records import Phase, Status
 

@@ -7,7 +7,6 @@ path has the form `/first`, `/first/{name}` or `/first/{name}/last`, so finding 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from pydantic import BaseModel
@@ -30,6 +29,7 @@ from workflow_server.api.commands import (
 from workflow_server.api.outcomes import Refusal, Refused
 from workflow_server.api.queries import Invalid
 from workflow_server.http.messages import Request
+from workflow_server.valueclass import dataclass
 from workflow_server.wire.envelopes import EventEnvelopeWithMetadata
 from workflow_server.wire.models import (
     CancelHandlerResponse,

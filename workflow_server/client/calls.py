@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, cast
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from workflow_server.client.typed import typed_as
 from workflow_server.events import StartEvent
+from workflow_server.valueclass import dataclass
 from workflow_server.wire.envelopes import EventEnvelope
 from workflow_server.wire.models import (
     CancelHandlerResponse,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from types import FunctionType, MappingProxyType
 from typing import Any, TypeVar, cast
@@ -24,6 +23,7 @@ from workflow_server.errors import WorkflowConfigurationError, WorkflowValidatio
 from workflow_server.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
 from workflow_server.naming import TypeTable
 from workflow_server.serializers import TrustingJsonSerializer
+from workflow_server.valueclass import dataclass
 
 _E = TypeVar("_E", bound=Event)
 FREE_STEPS = "__workflow_server_free_steps__"

@@ -8,13 +8,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from workflow_server.definition.annotations import event_classes, listed_event_classes, notes_of
 from workflow_server.definition.collect import All, Cardinality, Collect, Take
 from workflow_server.errors import WorkflowValidationError
 from workflow_server.events import Event
+from workflow_server.valueclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Never, NoReturn, get_args, get_origin
 
 from pydantic import BaseModel
@@ -25,6 +24,7 @@ from workflow_server.definition.event_parameters import EventParameters, read_ev
 from workflow_server.definition.resource import Need, mark_of, need_of
 from workflow_server.errors import WorkflowValidationError
 from workflow_server.events import Event
+from workflow_server.valueclass import dataclass
 
 _ASYNC_ITERATION = (
     collections.abc.AsyncIterator,

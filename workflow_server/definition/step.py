@@ -11,7 +11,6 @@ import inspect
 import sys
 import types
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, Protocol, TypeGuard, TypeVar, cast, overload
 
 from pydantic import BaseModel
@@ -30,6 +29,7 @@ from workflow_server.definition.step_checks import (
 )
 from workflow_server.errors import WorkflowValidationError
 from workflow_server.events import Event, StepFailedEvent
+from workflow_server.valueclass import dataclass
 
 WorkflowGraphCheck = Literal["reachability", "terminal_event", "dead_end"]
 """Checks of the graph that a workflow may opt out of."""

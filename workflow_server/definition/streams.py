@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from workflow_server.definition.compiled import Definition, StepDefinition
 from workflow_server.errors import WorkflowValidationError
 from workflow_server.events import Event, HumanResponseEvent
+from workflow_server.valueclass import dataclass
 
 Level = str | None
 """The step whose list opened the stream, or `None` for the top."""

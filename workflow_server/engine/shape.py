@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from workflow_server.definition.collect import Take
@@ -16,6 +16,7 @@ from workflow_server.definition.compiled import Definition
 from workflow_server.definition.streams import levels_of
 from workflow_server.engine.message import EventKind
 from workflow_server.naming import routing_name
+from workflow_server.valueclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

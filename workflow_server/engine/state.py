@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any
 
@@ -17,6 +17,7 @@ from workflow_server.engine.inputs import Answer, Execution, Failure
 from workflow_server.engine.message import Message, meets
 from workflow_server.engine.shape import Shape
 from workflow_server.engine.stream_parts import Member, Partner, Stream, StreamPart
+from workflow_server.valueclass import dataclass
 
 
 class ItemPhase(str, Enum):

@@ -6,9 +6,10 @@ thousand is not written a thousand times.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from workflow_server.engine.message import Message
+from workflow_server.valueclass import dataclass
 
 
 @dataclass(slots=True)

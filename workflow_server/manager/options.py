@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from workflow_server.valueclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any
 
@@ -31,6 +31,7 @@ from workflow_server.runtime.resource import ResourceManager, check_configs, che
 from workflow_server.runtime.runner import Runner
 from workflow_server.runtime.snapshot import SnapshotReader
 from workflow_server.serializers import BaseSerializer
+from workflow_server.valueclass import dataclass
 
 _KEY = "__workflow_server_assembly__"
 _NONE: Mapping[str, StepFunction[..., Any]] = MappingProxyType({})

@@ -11,7 +11,7 @@ import binascii
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, cast
 
 import anyio
@@ -19,6 +19,7 @@ import anyio
 from workflow_server.errors import StoreUnavailable
 from workflow_server.runtime.feed import News, Watch, read_on
 from workflow_server.stores.base import AbstractWorkflowStore, HandlerQuery
+from workflow_server.valueclass import dataclass
 from workflow_server.wire.records import LocatedEvent
 
 LOOK_SECONDS = 1.0

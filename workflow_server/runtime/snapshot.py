@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from pydantic import BaseModel, Field, ValidationError
@@ -30,6 +29,7 @@ from workflow_server.events import Event
 from workflow_server.runtime.publications import encode_event
 from workflow_server.runtime.state_store import InMemoryStateStore
 from workflow_server.serializers import BaseSerializer, JsonSerializer
+from workflow_server.valueclass import dataclass
 
 VERSION = 1
 
@@ -71,14 +71,14 @@ class Restored:
     run: ResumableRun | None
 
 
-class _RunShape(BaseModel):
+class _RunShape(BaseModel, defer_build=True):
     head: dict[str, Any]
     parts: dict[str, dict[str, Any]]
     alive: float = Field(default=0.0, ge=0.0)
     start: dict[str, Any] | None = None
 
 
-class _SnapshotShape(BaseModel):
+class _SnapshotShape(BaseModel, defer_build=True):
     version: Literal[1] = 1
     is_running: bool = False
     state: dict[str, Any] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 import anyio
@@ -20,6 +20,7 @@ from workflow_server.runtime.ids import new_id
 from workflow_server.runtime.publications import record_of
 from workflow_server.runtime.runner import Runner
 from workflow_server.stores.base import Batch, FirstBatch, StoredRun, Verdict
+from workflow_server.valueclass import dataclass
 from workflow_server.wire.records import EventRecord, HandlerRecord, IdempotencyKey, Phase, Status
 
 _STATUS: dict[str | None, Status] = {

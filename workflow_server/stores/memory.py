@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import anyio.lowlevel
 
@@ -19,6 +19,7 @@ from workflow_server.stores.base import (
     Verdict,
     place_of,
 )
+from workflow_server.valueclass import dataclass
 from workflow_server.wire.records import EventRecord, HandlerRecord
 
 LOOK = 500

@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import math
 from contextlib import suppress
-from dataclasses import dataclass
 from ssl import SSLContext
 from typing import Protocol
 
@@ -31,6 +30,7 @@ from workflow_server.transports.exchange import exchange
 from workflow_server.transports.linger import LINGER_SECONDS, linger
 from workflow_server.transports.lookout import Lookout
 from workflow_server.transports.sweeper import Sweeper
+from workflow_server.valueclass import dataclass
 
 logger = logging.getLogger(__name__)
 

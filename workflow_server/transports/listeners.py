@@ -19,13 +19,14 @@ import socket
 import ssl
 import stat
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import anyio
 
 from workflow_server.errors import ServerUsageError
 from workflow_server.http.limits import Limits
+from workflow_server.valueclass import dataclass
 
 _BACKLOG = 1024
 _SEND_BUFFER = 256 * 1024

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from workflow_server.errors import ServerUsageError
 from workflow_server.http.messages import Headers, Request, Response
+from workflow_server.valueclass import dataclass
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from pydantic import AliasChoices, BaseModel, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from workflow_server.errors import WorkflowError
 from workflow_server.events import (
@@ -30,6 +30,7 @@ from workflow_server.events import (
     ancestors,
 )
 from workflow_server.naming import TypeTable, imported, qualified_name
+from workflow_server.wire.base import WireModel
 from workflow_server.wire.strict_json import read_json
 
 _BASIC = (StartEvent, StopEvent, InputRequiredEvent, HumanResponseEvent)
@@ -40,7 +41,7 @@ class EventValidationError(WorkflowError):
     """What was given as an event is none, or none that is expected here; the text says what and where."""
 
 
-class EventEnvelope(BaseModel):
+class EventEnvelope(WireModel):
     """An event as a client sends it.
 
     Attributes:
@@ -78,7 +79,7 @@ class EventEnvelope(BaseModel):
         return read_event(client_data, TypeTable((registry or {}).values()), explicit_event)
 
 
-class EventEnvelopeWithMetadata(BaseModel):
+class EventEnvelopeWithMetadata(WireModel):
     """An event as a server sends it.
 
     Attributes:

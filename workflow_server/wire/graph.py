@@ -10,10 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from workflow_server.wire.base import WireModel
 
 
-class WorkflowNodeBase(BaseModel):
+class WorkflowNodeBase(WireModel):
     """What every node has."""
 
     id: str
@@ -102,7 +104,7 @@ WorkflowGraphNode = (
 """A node of any kind."""
 
 
-class WorkflowGraphEdge(BaseModel):
+class WorkflowGraphEdge(WireModel):
     """An arrow from one node to another; edges of resources carry the parameter's name as label."""
 
     source: str
@@ -110,7 +112,7 @@ class WorkflowGraphEdge(BaseModel):
     label: str | None = None
 
 
-class WorkflowGraph(BaseModel):
+class WorkflowGraph(WireModel):
     """The drawing of a workflow."""
 
     name: str

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from workflow_server.errors import WorkflowError
+from workflow_server.wire.base import WireModel
 from workflow_server.wire.envelopes import EventEnvelopeWithMetadata
 from workflow_server.wire.graph import WorkflowGraph
 from workflow_server.wire.records import Phase, Status
@@ -20,7 +21,7 @@ def is_status_completed(status: Status) -> bool:
     return status in ("completed", "failed", "cancelled")
 
 
-class HandlerData(BaseModel):
+class HandlerData(WireModel):
     """A handler with its current run. Times are ISO 8601.
 
     Attributes:
@@ -67,7 +68,7 @@ class RunFailed(WorkflowError):
         super().__init__(f"The run of {handler.workflow_name} (handler {handler.handler_id}) {status}{error}")
 
 
-class HandlersListResponse(BaseModel):
+class HandlersListResponse(WireModel):
     """All handlers in the order of starting, or a page of them, newest first.
 
     Attributes:
@@ -78,32 +79,32 @@ class HandlersListResponse(BaseModel):
     next_cursor: str | None = None
 
 
-class HealthResponse(BaseModel):
+class HealthResponse(WireModel):
     """Whether the service is up."""
 
     status: Literal["healthy", "unhealthy"]
 
 
-class ReadinessResponse(BaseModel):
+class ReadinessResponse(WireModel):
     """Whether the service wants work; `reasons` says why not, a sentence each."""
 
     status: Literal["ready", "not ready"]
-    reasons: list[str] = []
+    reasons: list[str] = Field(default_factory=list[str])
 
 
-class WorkflowsListResponse(BaseModel):
+class WorkflowsListResponse(WireModel):
     """Names of the served workflows."""
 
     workflows: list[str]
 
 
-class SendEventResponse(BaseModel):
+class SendEventResponse(WireModel):
     """The event was taken."""
 
     status: Literal["sent"]
 
 
-class CancelHandlerResponse(BaseModel):
+class CancelHandlerResponse(WireModel):
     """The run has stopped, and with `deleted` the handler is gone.
 
     Attributes:
@@ -111,42 +112,42 @@ class CancelHandlerResponse(BaseModel):
     """
 
     status: Literal["deleted", "cancelled"]
-    unstopped: list[str] = []
+    unstopped: list[str] = Field(default_factory=list[str])
 
 
-class WorkflowSchemaResponse(BaseModel):
+class WorkflowSchemaResponse(WireModel):
     """JSON schemas of a workflow's start and stop events."""
 
     start: dict[str, Any]
     stop: dict[str, Any]
 
 
-class WorkflowEventsListResponse(BaseModel):
+class WorkflowEventsListResponse(WireModel):
     """JSON schemas of a workflow's events."""
 
     events: list[dict[str, Any]]
 
 
-class ErrorResponse(BaseModel):
+class ErrorResponse(WireModel):
     """Why a request is refused, for people."""
 
     detail: str
 
 
-class StateResponse(BaseModel):
+class StateResponse(WireModel):
     """What a run has in `ctx.store`; `type` is the class of a typed state."""
 
     state: dict[str, Any]
     type: str | None
 
 
-class InputResponse(BaseModel):
+class InputResponse(WireModel):
     """The event that a run began with."""
 
     start_event: EventEnvelopeWithMetadata
 
 
-class WaitingQuestion(BaseModel):
+class WaitingQuestion(WireModel):
     """What a step waits for.
 
     Attributes:
@@ -164,13 +165,13 @@ class WaitingQuestion(BaseModel):
     deadline: str | None
 
 
-class WaitingResponse(BaseModel):
+class WaitingResponse(WireModel):
     """What a run waits for."""
 
     waiting: list[WaitingQuestion]
 
 
-class RunRequest(BaseModel):
+class RunRequest(WireModel):
     """How a run begins.
 
     Attributes:
@@ -184,7 +185,7 @@ class RunRequest(BaseModel):
     context: dict[str, Any] | None = None
 
 
-class SendEventRequest(BaseModel):
+class SendEventRequest(WireModel):
     """An event for a running workflow: an envelope, or the JSON text of one.
 
     Attributes:
@@ -197,7 +198,7 @@ class SendEventRequest(BaseModel):
     waiter_id: str | None = None
 
 
-class WorkflowGraphResponse(BaseModel):
+class WorkflowGraphResponse(WireModel):
     """A workflow drawn as nodes and edges."""
 
     graph: WorkflowGraph

@@ -6,15 +6,16 @@ import json
 from datetime import datetime
 from typing import Any, cast
 
-from pydantic import BaseModel, field_serializer, field_validator
+from pydantic import field_serializer, field_validator
 
 from workflow_server.errors import SerializationError
 from workflow_server.events import StopEvent
 from workflow_server.serializers import JsonSerializer
+from workflow_server.wire.base import WireModel
 from workflow_server.wire.records import EventRecord, HandlerRecord, Status
 
 
-class PersistentHandler(BaseModel):
+class PersistentHandler(WireModel):
     """A handler with its current run.
 
     `result` takes a stop event, its tagged JSON object, or any other value, which becomes `StopEvent(result=value)`.

@@ -8,9 +8,10 @@ certainly committed is kept, and whatever isn't here is read from the database, 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from workflow_server.stores.base import Batch
+from workflow_server.valueclass import dataclass
 from workflow_server.wire.records import EventRecord, HandlerRecord
 
 RUNS = 1000

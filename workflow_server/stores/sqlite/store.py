@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
@@ -28,6 +27,7 @@ from workflow_server.stores.sqlite.retention import Retention
 from workflow_server.stores.sqlite.threads import DatabaseThreads
 from workflow_server.stores.sqlite.writer import Synchronous, Writer
 from workflow_server.stores.sqlite.writing import Encoder
+from workflow_server.valueclass import dataclass
 from workflow_server.wire.records import EventRecord, HandlerRecord
 
 T = TypeVar("T")
