@@ -83,9 +83,14 @@ LOWEST = (
 
 PROCESSORS = os.cpu_count() or 1
 
-SPREAD = (f"--numprocesses={3 * PROCESSORS}", "--dist=loadfile", "--no-loadscope-reorder")
-"""Three processes for each processor, because every other test waits for something. The tests of a file stay together:
-they share what is slow to make. Files begin in the order of tests/conftest.py."""
+SPREAD = ("--dist=loadfile", "--no-loadscope-reorder")
+"""The tests of a file stay together: they share what is slow to make. Files begin in the order of tests/conftest.py."""
+
+TWOFOLD = (f"--numprocesses={2 * PROCESSORS}", *SPREAD)
+"""Two processes for each processor, because some tests wait for something…"""
+
+THREEFOLD = (f"--numprocesses={3 * PROCESSORS}", *SPREAD)
+"""…and three where every other test does."""
 
 
 def install(session: nox.Session, *what: str) -> None:
@@ -95,7 +100,7 @@ def install(session: nox.Session, *what: str) -> None:
 
 def pytest(session: nox.Session, *arguments: str) -> None:
     """Run pytest in the session."""
-    session.run("python", "-m", "pytest", *SPREAD, *arguments, *session.posargs)
+    session.run("python", "-m", "pytest", *TWOFOLD, *arguments, *session.posargs)
 
 
 def without(files: Sequence[str]) -> list[str]:
@@ -106,7 +111,7 @@ def without(files: Sequence[str]) -> list[str]:
 def everything(session: nox.Session, *python: str) -> None:
     """Run all tests, or what was asked for."""
     asked = session.posargs
-    session.run(*python, "-m", "pytest", *SPREAD, *(asked or without((ALONE, QUIET))))
+    session.run(*python, "-m", "pytest", *THREEFOLD, *(asked or without((ALONE, QUIET))))
     if not asked:
         session.run(*python, "-m", "pytest", f"--numprocesses={PROCESSORS}", QUIET)
         session.run(*python, "-m", "pytest", ALONE)
