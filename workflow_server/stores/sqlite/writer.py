@@ -44,6 +44,8 @@ START_SECONDS = 30.0
 LOG_START = 1040 * 4120
 """Bytes that the write-ahead log soon has: SQLite's thousand pages of 4 KiB, each with its header, and some more."""
 
+_PAGES_AT_ONCE = 10
+
 LOG_LIMIT = 64 << 20
 """Bytes of the write-ahead log beyond which the writer waits for readers."""
 
@@ -255,11 +257,11 @@ class Writer:
         if missing <= 0:
             return
         cached = connection.execute("PRAGMA cache_size").fetchone()[0]
-        connection.execute("PRAGMA cache_size = 10")  # pages; what is beyond goes to the log before any commit
+        connection.execute(f"PRAGMA cache_size = {_PAGES_AT_ONCE}")  # what is beyond goes to the log before any commit
         try:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("CREATE TABLE padding (bytes)")
-            connection.execute("INSERT INTO padding VALUES (zeroblob(?))", (missing,))
+            connection.execute("INSERT INTO padding VALUES (zeroblob(?))", (missing + 2 * _PAGES_AT_ONCE * 4096,))
         finally:
             connection.rollback()
             connection.execute(f"PRAGMA cache_size = {cached}")
