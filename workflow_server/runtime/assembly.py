@@ -175,7 +175,7 @@ class Assembly:
         run_id = runner.plan.run_id
         runner.host.alive.pop(run_id, None)
         if observers:
-            watching.run_ended(runner)
+            watching.run_ended(runner.variables, runner.plan, runner.host.clock(), runner.run)
         if runner.host is self._host:
             self._alive -= 1
             self._queued.pop(run_id, None)
@@ -187,7 +187,8 @@ class Assembly:
 def _begin(runner: Runner) -> None:
     runner.queued = False
     if observers:
-        watching.run_began(runner)
+        start = None if runner.start is None else runner.start.event
+        watching.run_began(runner.variables, runner.plan, runner.host.clock(), start, resumed=runner.run.started)
     runner.begin()
 
 

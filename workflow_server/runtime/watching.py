@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextvars import Context as ContextVars
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from workflow_server.engine.inputs import Answer, Failed, FannedOut, Input, Returned
+from workflow_server.engine.state import Run
+from workflow_server.events import Event
 from workflow_server.observation import (
     RunBegan,
     RunEnded,
@@ -20,26 +22,17 @@ from workflow_server.observation import (
 from workflow_server.runtime.execution import StepExecution
 from workflow_server.runtime.plan import Plan
 
-if TYPE_CHECKING:
-    from workflow_server.runtime.runner import Runner  # which imports this module
 
-
-def run_began(runner: Runner) -> None:
+def run_began(variables: ContextVars, plan: Plan, at: float, start: Event | None, *, resumed: bool) -> None:
     """Tell that a run begins; what observers set in its context variables is there for all its steps."""
-    plan, at = runner.plan, runner.host.clock()
-    start = None if runner.start is None else runner.start.event
-    resumed = runner.run.started
-    record = RunBegan(at, plan.run_id, plan.handler_id, plan.name, plan.workflow, start, resumed)
-    runner.variables.run(tell, record)
+    variables.run(tell, RunBegan(at, plan.run_id, plan.handler_id, plan.name, plan.workflow, start, resumed))
 
 
-def run_ended(runner: Runner) -> None:
+def run_ended(variables: ContextVars, plan: Plan, at: float, run: Run) -> None:
     """Tell that a run is over, or leaves this process; one that has never begun has nothing to tell."""
-    run, plan = runner.run, runner.plan
     if run.started:
         result, ending = None if run.result is None else run.result.event, run.ending or "released"
-        record = RunEnded(runner.host.clock(), plan.run_id, plan.name, ending, result, run.error, run.exception)
-        runner.variables.run(tell, record)
+        variables.run(tell, RunEnded(at, plan.run_id, plan.name, ending, result, run.error, run.exception))
 
 
 def step_began(variables: ContextVars, plan: Plan, at: float, execution: StepExecution) -> ContextVars:
