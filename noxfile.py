@@ -35,25 +35,30 @@ if (pyenv := Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "version
     os.environ.setdefault("PYENV_VERSION", ":".join(kept))
 
 ALONE = "tests/page/test_page_speed.py"
-"""Tests of how fast the page is. They come last, when nothing else runs."""
+"""Tests of how fast the page is. They come last of the trials, when nothing else runs."""
 
 QUIET = "tests/server/test_sqlite_health.py"
 """Tests that mostly wait, and look how soon others are answered meanwhile: one for each processor."""
 
-ONCE = (
-    ALONE,
-    QUIET,
-    "tests/client/test_client_page.py",
-    "tests/client/test_command.py",
-    "tests/client/test_guide.py",
-    "tests/durability",
+TRIALS = (
+    "tests/durability/test_faults_at_every_call.py",
+    "tests/durability/test_killed_server.py",
+    "tests/durability/test_random_histories.py",
     "tests/interop",
     "tests/neighbours",
     "tests/packaging",
     "tests/page",
     "tests/parity",
-    "tests/server/test_process.py",
     "tests/server/test_sqlite_troubles.py",
+)
+"""Tests that take long, or need what few machines have: a browser, other people's programs, a package index."""
+
+ONCE = (
+    "tests/client/test_client_page.py",
+    "tests/client/test_command.py",
+    "tests/client/test_guide.py",
+    "tests/durability",
+    "tests/server/test_process.py",
     "tests/stores/test_sqlite_processes.py",
     "tests/test_bench.py",
     "tests/test_ci_skips.py",
@@ -67,8 +72,8 @@ ONCE = (
     "tests/transports/test_asgi_signals.py",
     "tests/transports/test_signals.py",
 )
-"""Tests of what is outside the interpreter (processes, crashes, disks, other programs, a browser, programs shown to
-people, this project's own tools): one Python is enough."""
+"""Tests of what is outside the interpreter (processes, crashes, programs shown to people, this project's own tools):
+one Python is enough."""
 
 LOWEST = (
     "h11==0.16.*",
@@ -108,24 +113,27 @@ def without(files: Sequence[str]) -> list[str]:
     return [f"--ignore={file}" for file in files]
 
 
-def everything(session: nox.Session, *python: str) -> None:
-    """Run all tests, or what was asked for."""
-    asked = session.posargs
-    session.run(*python, "-m", "pytest", *THREEFOLD, *(asked or without((ALONE, QUIET))))
-    if not asked:
-        session.run(*python, "-m", "pytest", f"--numprocesses={PROCESSORS}", QUIET)
-        session.run(*python, "-m", "pytest", ALONE)
+def apart(session: nox.Session, *python: str) -> None:
+    """Run the tests that others would disturb."""
+    session.run(*python, "-m", "pytest", f"--numprocesses={PROCESSORS}", QUIET)
+    session.run(*python, "-m", "pytest", ALONE)
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Does it work, on asyncio and on trio, under every Python that is here?"""
-    if session.python == HOME:
-        install(session, ".[dev]")
-        everything(session, "python")
-    else:
-        install(session, ".[test]")
-        pytest(session, *without(ONCE))
+    """Does it work, on asyncio and on trio, under every Python that is here? Some minutes."""
+    home = session.python == HOME
+    install(session, ".[dev]" if home else ".[test]")
+    left_out = (*TRIALS, QUIET, ALONE, *(() if home else ONCE))
+    pytest(session, *(() if session.posargs else without(left_out)))
+
+
+@nox.session
+def trials(session: nox.Session) -> None:
+    """Does it hold when servers are killed, stores fail, and browsers and other people's programs join in? Minutes."""
+    install(session, ".[dev]")
+    session.run("python", "-m", "pytest", *THREEFOLD, f"--ignore={ALONE}", *TRIALS)
+    apart(session, "python")
 
 
 @nox.session
@@ -133,7 +141,8 @@ def coverage(session: nox.Session) -> None:
     """Do the tests, all their processes together, reach enough branches?"""
     install(session, ".[dev]")
     session.run("coverage", "erase")
-    everything(session, "coverage", "run")
+    session.run("coverage", "run", "-m", "pytest", *THREEFOLD, *without((QUIET, ALONE)))
+    apart(session, "coverage", "run")
     session.run("coverage", "combine", "--keep")
     session.run("coverage", "report")
 
@@ -158,7 +167,7 @@ def lint(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Does it work with the oldest dependencies it claims to work with?"""
     install(session, ".[test]", *LOWEST)
-    pytest(session, *without(ONCE))
+    pytest(session, *without((*TRIALS, QUIET, ALONE, *ONCE)))
 
 
 @nox.session

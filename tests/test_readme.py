@@ -61,7 +61,7 @@ def test_the_first_command_serves_the_quick_start_with_its_page(tmp_path: Path) 
 
 def test_the_second_command_runs_the_tests_and_build_machines_run_it() -> None:
     assert SECOND == "python -m pip install nox && nox"
-    assert f"{{ {SECOND}; }}" in (CHECKOUT / ".ci" / "run").read_text(encoding="utf-8")
+    assert f"{{ {SECOND} && nox -s trials; }}" in (CHECKOUT / ".ci" / "run").read_text(encoding="utf-8")
     pytest.importorskip("nox", reason="nox is not installed here")
     listed = subprocess.run(
         [sys.executable, "-m", "nox", "--list"], cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=True
