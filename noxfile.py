@@ -113,10 +113,13 @@ def without(files: Sequence[str]) -> list[str]:
     return [f"--ignore={file}" for file in files]
 
 
-def apart(session: nox.Session, *python: str) -> None:
-    """Run the tests that others would disturb."""
-    session.run(*python, "-m", "pytest", f"--numprocesses={PROCESSORS}", QUIET)
-    session.run(*python, "-m", "pytest", ALONE)
+def with_those_apart(session: nox.Session, chosen: Sequence[str], *python: str) -> None:
+    """Run the chosen tests and then those that others would disturb, or only what was asked for."""
+    asked = session.posargs
+    session.run(*python, "-m", "pytest", *THREEFOLD, *(asked or chosen))
+    if not asked:
+        session.run(*python, "-m", "pytest", f"--numprocesses={PROCESSORS}", QUIET)
+        session.run(*python, "-m", "pytest", ALONE)
 
 
 @nox.session(python=PYTHONS)
@@ -124,7 +127,7 @@ def tests(session: nox.Session) -> None:
     """Does it work, on asyncio and on trio, under every Python that is here? Some minutes."""
     home = session.python == HOME
     install(session, ".[dev]" if home else ".[test]")
-    left_out = (*TRIALS, QUIET, ALONE, *(() if home else ONCE))
+    left_out = (*TRIALS, QUIET) if home else (*TRIALS, QUIET, *ONCE)
     pytest(session, *(() if session.posargs else without(left_out)))
 
 
@@ -132,8 +135,7 @@ def tests(session: nox.Session) -> None:
 def trials(session: nox.Session) -> None:
     """Does it hold when servers are killed, stores fail, and browsers and other people's programs join in? Minutes."""
     install(session, ".[dev]")
-    session.run("python", "-m", "pytest", *THREEFOLD, f"--ignore={ALONE}", *TRIALS)
-    apart(session, "python")
+    with_those_apart(session, (*without((ALONE,)), *TRIALS), "python")
 
 
 @nox.session
@@ -141,8 +143,7 @@ def coverage(session: nox.Session) -> None:
     """Do the tests, all their processes together, reach enough branches?"""
     install(session, ".[dev]")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *THREEFOLD, *without((QUIET, ALONE)))
-    apart(session, "coverage", "run")
+    with_those_apart(session, without((QUIET, ALONE)), "coverage", "run")
     session.run("coverage", "combine", "--keep")
     session.run("coverage", "report")
 
@@ -167,7 +168,7 @@ def lint(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Does it work with the oldest dependencies it claims to work with?"""
     install(session, ".[test]", *LOWEST)
-    pytest(session, *without((*TRIALS, QUIET, ALONE, *ONCE)))
+    pytest(session, *without((*TRIALS, QUIET, *ONCE)))
 
 
 @nox.session
