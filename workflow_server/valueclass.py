@@ -3,6 +3,7 @@
 A frozen dataclass sets each field through `object.__setattr__`, which makes it three times as slow to
 construct; a request makes some twenty. Here only type checkers hold it to be frozen: both are run in strict
 mode, so what they refuse need not be refused again at run time. Equality and hashes are those of a frozen one.
+What programs make and hand over (policies, limits, ways to collect) is frozen by the standard library.
 
 The standard library compiles the text of each method of each class, which took a tenth of the start. Here that
 is done for `__init__` alone; the others are made of the names of the fields.
@@ -32,7 +33,7 @@ else:
                 values = attrgetter(*compared) if compared else type
                 methods |= {"__eq__": _eq(values), "__hash__": _hash(values) if frozen else None}
             for name, method in methods.items():
-                if vars(cls).get(name) is None:
+                if vars(cls).get(name) is None:  # not its own
                     setattr(cls, name, method)
             return cls
 

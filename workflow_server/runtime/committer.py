@@ -90,7 +90,7 @@ class Committer:
                 for (journal, batch), verdict in zip(group, verdicts, strict=True):
                     self._conclude(journal, batch, verdict)
                 if not self._marked:
-                    await anyio.lowlevel.checkpoint()  # which is long enough for a short step that follows
+                    await anyio.lowlevel.checkpoint()  # meanwhile a short step that follows may have returned
         finally:
             self._writing = False
             if self._rest is not None:
